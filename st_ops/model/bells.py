@@ -1,0 +1,31 @@
+"""What travels on the bus: bells. A bell says where to look; the store says what is there."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from st_ops.model.base import Model
+
+
+class Topic(StrEnum):
+    """What a bell is about."""
+
+    EVENT_ACCEPTED = "event.accepted"
+    EXECUTION_REQUESTED = "execution.requested"
+    EXECUTION_CHANGED = "execution.changed"
+    EXECUTION_FINISHED = "execution.finished"
+    EXECUTION_OUTPUT = "execution.output"
+    EXECUTION_CANCEL = "execution.cancel"
+    REGISTRY_CHANGED = "registry.changed"
+
+
+class Bell(Model):
+    """One message. ``version`` lets old and new processes overlap; ``ids`` are identities in the store."""
+
+    version: int = 1
+    topic: Topic
+    ids: list[str] = Field(default_factory=list)
+    data: dict[str, Any] = Field(default_factory=dict)
