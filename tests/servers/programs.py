@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 #: Where Debian keeps programs that are not on a user's PATH.
-_FOLDERS = ["/usr/sbin", "/usr/lib/rabbitmq/bin", *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")))]
+_FOLDERS = [
+    "/usr/sbin",
+    "/usr/lib/rabbitmq/bin",
+    *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin"))),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
