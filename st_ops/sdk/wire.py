@@ -44,7 +44,7 @@ class FrameTooLarge(ValueError):
 
 
 class RequestFailed(Exception):
-    """Raised by :meth:`Channel.request` when the other side answered with an error; the text is its sentence."""
+    """Raised by :meth:`Channel.request` when the other side answered with an error: its sentence."""
 
 
 class Channel:
@@ -55,8 +55,8 @@ class Channel:
     """
 
     def __init__(self, fd: int, write_fd: int | None = None, *, limit: int = MAX_FRAME) -> None:
-        """``fd`` is a connected stream socket's descriptor, or the reading end of a pipe with ``write_fd``
-        the writing end of another. ``limit`` is the largest frame in bytes. The channel owns the descriptors."""
+        """``fd`` is a connected stream socket, or the reading end of a pipe with ``write_fd`` the writing end
+        of another. ``limit`` is the largest frame in bytes. The channel owns the descriptors."""
         self._read_fd = fd
         self._write_fd = fd if write_fd is None else write_fd
         self._limit = limit
@@ -138,7 +138,7 @@ class Channel:
                 self._advance(None)
 
     def _advance(self, deadline: float | None) -> bool:
-        """With the state held: let one frame arrive, read by this thread or another; False when time is up."""
+        """With the state held: let a frame arrive, read by this thread or another; False when time is up."""
         if self._ended:
             raise ChannelClosed("The other side of the channel has closed it.")
         left = None if deadline is None else deadline - time.monotonic()
