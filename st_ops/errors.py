@@ -93,9 +93,7 @@ class ExpressionError(StOpsError):
 class PackError(UserError):
     """Raised when a pack or one of its files cannot be used; carries file, line and key."""
 
-    def __init__(
-        self, message: str, *, path: str, line: int | None = None, key: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, path: str, line: int | None = None, key: str | None = None) -> None:
         where = path if line is None else f"{path}:{line}"
         super().__init__(f"{where}: " + (f"{key}: " if key else "") + message)
         self.message = message

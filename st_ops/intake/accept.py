@@ -1,0 +1,91 @@
+"""The only door for events: who it is, whether it is a repeat, then onto disk, then the bell.
+
+``accept`` serves everybody outside a transaction (webhooks, sensors, the API); concurrent callers share
+a commit. ``emit`` serves stages that write an event in the transaction of what caused it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from st_ops.bus.interface import Bus
+from st_ops.errors import InvalidInput, NotFound
+from st_ops.expressions.parameters_schema import validate_payload
+from st_ops.model.bells import Bell, Topic
+from st_ops.model.events import Accepted, NewEvent, TriggerInstance
+from st_ops.model.records import AuditEntry
+from st_ops.packs.catalog import Catalog
+from st_ops.store import audit, events
+from st_ops.store.database import Database, Tx
+from st_ops.store.group_commit import GroupCommit
+
+
+class Intake:
+    """Validates, stores and announces events."""
+
+    def __init__(self, database: Database, bus: Bus, catalog: Catalog) -> None:
+        self._bus = bus
+        self._catalog = catalog
+        self._commit: GroupCommit[TriggerInstance, Accepted] = GroupCommit(
+            "intake", database, _store, self._ring
+        )
+
+    def open(self) -> None:
+        """Start accepting."""
+        self._commit.open()
+
+    def close(self) -> None:
+        """Commit what was submitted and stop. Idempotent."""
+        self._commit.close()
+
+    def accept(self, event: NewEvent) -> Future[Accepted]:
+        """Take one event; the future resolves once it is safe on disk (guarantee 1).
+
+        Raises NotFound for an unknown trigger type, InvalidInput for a payload that breaks its schema,
+        Unavailable (also from the future) when the store is away.
+        """
+        self._validate(event)
+        return self._commit.submit(_instance(event))
+
+    def _validate(self, event: NewEvent) -> None:
+        trigger_types = self._catalog.cached().trigger_types
+        kind = trigger_types.get(event.trigger)
+        if kind is None:
+            if not self._catalog.cached().knows_trigger(event.trigger):
+                raise NotFound("trigger", event.trigger, "'st-ops trigger list' shows what there is.")
+            return
+        if kind.payload_schema:
+            try:
+                validate_payload(kind.payload_schema, event.payload)
+            except InvalidInput as exc:
+                raise InvalidInput(
+                    f"The payload for trigger '{event.trigger}' is not valid: {exc}", where=exc.where
+                ) from exc
+
+    def _ring(self, answers: Sequence[Accepted]) -> None:
+        fresh = [answer.id for answer in answers if not answer.duplicate]
+        if fresh:
+            self._bus.publish(Bell(topic=Topic.EVENT_ACCEPTED, ids=fresh))
+
+
+def emit(tx: Tx, items: Sequence[NewEvent], trace_id: str = "") -> list[Accepted]:
+    """Store events within the caller's transaction; the caller rings EVENT_ACCEPTED after its commit."""
+    return _store(tx, [_instance(entry, trace_id) for entry in items])
+
+
+def _instance(event: NewEvent, trace_id: str = "") -> TriggerInstance:
+    return TriggerInstance(**event.model_dump(), trace_id=trace_id)
+
+
+def _store(tx: Tx, batch: Sequence[TriggerInstance]) -> list[Accepted]:
+    answers = events.insert_new(tx, batch)
+    entries = [
+        AuditEntry(
+            actor=entry.source or "system", verb="accepted", kind="trigger_instance", ref=entry.trigger,
+            subject_id=entry.id, trace_id=entry.trace_id or entry.id,
+        )
+        for entry, answer in zip(batch, answers, strict=True) if not answer.duplicate
+    ]  # fmt: skip
+    audit.record(tx, entries)
+    return answers

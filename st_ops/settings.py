@@ -1,0 +1,247 @@
+"""Every setting as a row: name, type, default, help. Read once, at start; code receives values.
+
+Sources, strongest first: command-line options, environment (``ST_OPS_STORE__URL``), ``st_ops.toml``
+(in the home folder, or the file ``ST_OPS_CONFIG`` names), the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from st_ops.errors import UserError
+
+
+class Section(BaseModel):
+    """One table of the settings file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerSettings(Section):
+    """The HTTP server."""
+
+    bind: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(9101, ge=0, le=65535, description="Port the API listens on; 0 picks a free one.")
+
+
+class StoreSettings(Section):
+    """Where the truth is kept."""
+
+    url: str = Field("", description="SQLAlchemy URL; empty means SQLite in the home folder.")
+    synchronous: Literal["full", "normal"] = Field(
+        "full",
+        description="SQLite only: 'full' survives a power cut; 'normal' may lose the last commits in one.",
+    )
+    pool_size: int = Field(10, ge=1, description="PostgreSQL connections per process.")
+
+
+class BusSettings(Section):
+    """How processes wake one another."""
+
+    url: str = Field(
+        "memory://", description="kombu URL: memory://, redis://host/0 or amqp://user:password@host//"
+    )
+    sweep_seconds: float = Field(
+        1.0, gt=0, description="Every engine looks into the store this often even when no bell rang."
+    )
+
+
+class IntakeSettings(Section):
+    """The door for events."""
+
+    max_body_bytes: int = Field(1_048_576, ge=1, description="Largest body of a webhook, in bytes.")
+    rejected_body_bytes: int = Field(
+        4_096, ge=0, description="How much of a rejected body is kept, in bytes."
+    )
+
+
+class RulesSettings(Section):
+    """The rules engine."""
+
+    partitions: int = Field(
+        16, ge=1, le=256, description="Series are spread over this many partitions among engines."
+    )
+    batch: int = Field(500, ge=1, description="Most events matched in one transaction.")
+
+
+class WorkerSettings(Section):
+    """The processes that run actions."""
+
+    slots: int = Field(16, ge=1, description="Actions that one worker runs at the same time.")
+    queues: list[str] = Field(
+        default_factory=lambda: ["default"], description="Queues this worker takes work from."
+    )
+    labels: list[str] = Field(default_factory=list, description="Labels this worker offers, as name=value.")
+    lease_seconds: float = Field(
+        15.0, gt=0, description="A worker silent for this long has lost its executions."
+    )
+    heartbeat_seconds: float = Field(3.0, gt=0, description="How often a worker extends its lease.")
+    grace_seconds: float = Field(5.0, ge=0, description="Between SIGTERM and SIGKILL of a stopped action.")
+    output_bytes: int = Field(10_485_760, ge=0, description="Most output kept of one execution, in bytes.")
+    result_bytes: int = Field(67_108_864, ge=0, description="Largest result kept, in bytes.")
+
+
+class SensorSettings(Section):
+    """The processes that watch."""
+
+    enabled: bool = Field(True, description="Run sensors at all.")
+    respawn_seconds: float = Field(
+        2.5, gt=0, description="First pause before a dead sensor is started again."
+    )
+    respawn_limit_seconds: float = Field(
+        60.0, gt=0, description="Longest pause before a dead sensor is started again."
+    )
+
+
+class PacksSettings(Section):
+    """Where content comes from."""
+
+    dirs: list[str] = Field(default_factory=list, description="Folders of packs, beside the shipped ones.")
+    configs: str = Field("", description="Folder of pack configs; empty means configs/ in the home folder.")
+
+
+class SshSettings(Section):
+    """The SSH runner."""
+
+    known_hosts: str = Field("~/.ssh/known_hosts", description="Host keys that are trusted.")
+    key: str = Field("~/.ssh/id_rsa", description="Private key used when an action names none.")
+    user: str = Field(
+        "", description="User name used when an action names none; empty means the present one."
+    )
+    parallel: int = Field(50, ge=1, description="Hosts worked on at once by one execution.")
+    allow_partial_failure: bool = Field(False, description="Succeed when at least one host succeeded.")
+    check_host_keys: bool = Field(True, description="Refuse a host whose key is not known.")
+
+
+class LogSettings(Section):
+    """What the processes say of themselves."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
+    form: Literal["text", "json"] = Field(
+        "text", description="One line of text, or one JSON object, an entry."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ST_OPS_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    home: Path = Field(
+        Path("~/.st-ops"), description="Folder of the database, keys, tokens, configs and virtualenvs."
+    )
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    bus: BusSettings = Field(default_factory=BusSettings)
+    intake: IntakeSettings = Field(default_factory=IntakeSettings)
+    rules: RulesSettings = Field(default_factory=RulesSettings)
+    worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    sensors: SensorSettings = Field(default_factory=SensorSettings)
+    packs: PacksSettings = Field(default_factory=PacksSettings)
+    ssh: SshSettings = Field(default_factory=SshSettings)
+    logs: LogSettings = Field(default_factory=LogSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before the values handed to the constructor, which come from the file (see ``load``)."""
+        return env_settings, init_settings
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL with its default filled in."""
+        return self.store.url or f"sqlite:///{self.home / 'st_ops.db'}"
+
+    @property
+    def configs_dir(self) -> Path:
+        """Where pack configs lie."""
+        return Path(self.packs.configs).expanduser() if self.packs.configs else self.home / "configs"
+
+
+def load(overrides: dict[str, Any] | None = None) -> Settings:
+    """Settings of this process; ``overrides`` (nested, from the command line) win over everything.
+
+    Raises UserError naming the setting, what it was and what was expected.
+    """
+    given = overrides or {}
+    home = Path(given.get("home") or os.environ.get("ST_OPS_HOME") or "~/.st-ops").expanduser().absolute()
+    path = Path(os.environ.get("ST_OPS_CONFIG", home / "st_ops.toml")).expanduser()
+    try:
+        values = tomllib.loads(path.read_text()) if path.is_file() else {}
+    except tomllib.TOMLDecodeError as exc:
+        raise UserError(f"{path}: is not valid TOML: {exc}") from exc
+    environment = {key: value for key, value in os.environ.items() if key.startswith("ST_OPS_")}
+    try:
+        # The environment source fills what neither file nor command line says; then the command line wins.
+        base = Settings(**values)
+        return base.model_copy(update=_merged(base, {**given, "home": home}))
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        source = (
+            "the environment" if environment and name.upper().replace(".", "__") in str(environment) else path
+        )
+        raise UserError(f"Setting '{name}' (from {source}): {first['msg']}.") from exc
+
+
+def _merged(base: Settings, given: dict[str, Any]) -> dict[str, Any]:
+    update: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        present = getattr(base, name)
+        if isinstance(present, Section):
+            known = {key: entry for key, entry in value.items() if entry is not None}
+            update[name] = type(present).model_validate({**present.model_dump(), **known})
+        else:
+            update[name] = value
+    return update
+
+
+def example() -> str:
+    """The text of ``conf/st_ops.example.toml``: every setting, commented out, with its default and help."""
+    lines = [
+        "# Every setting of st_ops with its default. Copy to <home>/st_ops.toml and change what you need.",
+        "# An environment variable ST_OPS_<TABLE>__<NAME> wins over this file; a command-line option over both.",
+    ]
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if not (isinstance(section, type) and issubclass(section, Section)):
+            continue
+        lines += ["", f"# {(section.__doc__ or '').strip()}", f"[{name}]"]
+        for key, entry in section.model_fields.items():
+            lines += [
+                f"# {entry.description}",
+                f"# {key} = {_toml(entry.get_default(call_default_factory=True))}",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value + '"'
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+    return str(value)

@@ -1,0 +1,45 @@
+"""The audit log: rows are only ever added, in the transaction of what they tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import insert, select
+
+from st_ops.model.records import AuditEntry
+from st_ops.store.database import Tx
+from st_ops.store.schema import audit
+
+
+def record(tx: Tx, entries: Sequence[AuditEntry]) -> None:
+    """Add ``entries``, in order."""
+    if entries:
+        tx.execute(insert(audit), [entry.model_dump() for entry in entries])
+
+
+def find(
+    tx: Tx,
+    *,
+    trace_id: str | None = None,
+    subject_id: str | None = None,
+    kind: str | None = None,
+    verb: str | None = None,
+    actor: str | None = None,
+    limit: int = 100,
+    offset: int = 0,
+    newest_first: bool = True,
+) -> list[AuditEntry]:
+    """The entries that meet every given condition."""
+    query = select(audit)
+    for column, value in (
+        ("trace_id", trace_id),
+        ("subject_id", subject_id),
+        ("kind", kind),
+        ("verb", verb),
+        ("actor", actor),
+    ):
+        if value is not None:
+            query = query.where(audit.c[column] == value)
+    query = query.order_by(audit.c.seq.desc() if newest_first else audit.c.seq).limit(limit).offset(offset)
+    rows = tx.execute(query).mappings()
+    return [AuditEntry.model_validate({key: row[key] for key in AuditEntry.model_fields}) for row in rows]

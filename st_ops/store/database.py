@@ -1,0 +1,134 @@
+"""The database: engines for SQLite and PostgreSQL behind ``read`` and ``write``.
+
+Every method of an aggregate takes the connection (``tx``) of the caller's transaction, so that what
+belongs together is committed together.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from st_ops.errors import Unavailable, UserError
+
+#: What aggregates are handed: a connection with a transaction under way.
+Tx = Connection
+
+#: Milliseconds a SQLite connection waits for another process's write to end.
+_BUSY_TIMEOUT_MS = 30_000
+
+
+class Database:
+    """One store. ``open`` before use; ``close`` gives every connection back."""
+
+    def __init__(self, url: str, *, synchronous: str = "full", pool_size: int = 10) -> None:
+        """``url`` is an SQLAlchemy URL of SQLite or PostgreSQL; ``postgresql://`` means psycopg 3."""
+        self.url = make_url(url)
+        if self.url.drivername == "postgresql":
+            self.url = self.url.set(drivername="postgresql+psycopg")
+        self.dialect = self.url.get_backend_name()
+        if self.dialect not in ("sqlite", "postgresql"):
+            raise UserError(
+                f"Setting 'store.url' names '{self.dialect}'; st_ops keeps its store in sqlite or postgresql."
+            )
+        self._synchronous = synchronous.upper()
+        # SQLite has one writer at a time; queueing for it here is fairer and faster than its busy loop.
+        self._write_lock: threading.Lock | None = threading.Lock() if self.dialect == "sqlite" else None
+        self._engine = self._make_engine(pool_size)
+
+    def _make_engine(self, pool_size: int) -> Engine:
+        if self.dialect == "postgresql":
+            return create_engine(
+                self.url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, pool_recycle=1800,
+                connect_args={"connect_timeout": 5, "application_name": "st_ops"},
+            )  # fmt: skip
+        if self.url.database and self.url.database != ":memory:":
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(
+            self.url, poolclass=QueuePool, pool_size=pool_size, max_overflow=40,
+            connect_args={"check_same_thread": False, "isolation_level": None, "cached_statements": 512},
+        )  # fmt: skip
+        event.listen(engine, "connect", self._configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _configure_sqlite(self, connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={_BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            f"synchronous={self._synchronous}",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-16000",
+            "journal_size_limit=67108864",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """A consistent view for reading. Raises Unavailable when the store does not answer."""
+        with _translated(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """A transaction: committed when the block ends, rolled back when it raises.
+
+        Raises Unavailable when the store does not answer; then nothing of the block is stored, or
+        (when the connection breaks during commit) all of it, which idempotent writes make harmless.
+        """
+        with _translated():
+            if self._write_lock is None:
+                with self._engine.begin() as connection:
+                    yield connection
+                return
+            with self._write_lock, self._engine.connect().execution_options(st_ops_write=True) as connection:
+                with connection.begin():
+                    yield connection
+
+    def ping(self) -> None:
+        """One round trip. Raises Unavailable."""
+        with self.read() as tx:
+            tx.execute(text("SELECT 1"))
+
+    def dispose_after_fork(self) -> None:
+        """Forget the parent's connections in a forked child, without closing them."""
+        self._engine.dispose(close=False)
+
+    def close(self) -> None:
+        """Give back every connection. Idempotent."""
+        self._engine.dispose()
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine, for migrations."""
+        return self._engine
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that later writes can fail with SQLITE_BUSY at once; taking the lock first waits.
+    writing = connection.get_execution_options().get("st_ops_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as exc:
+        raise Unavailable("store", str(exc.orig).strip() or type(exc.orig).__name__) from exc
+    except DBAPIError as exc:
+        if exc.connection_invalidated:
+            raise Unavailable("store", str(exc.orig).strip()) from exc
+        raise

@@ -1,0 +1,345 @@
+"""Executions in the store: requested, claimed, moved, found.
+
+``move`` is the one function that changes a status (guarantee 5). It checks the legal moves and the
+fencing token, and writes the audit rows in the same transaction.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from st_ops.model.executions import Execution
+from st_ops.model.identity import now
+from st_ops.model.records import AuditEntry
+from st_ops.model.status import Status, may_move
+from st_ops.store import audit
+from st_ops.store.database import Tx
+from st_ops.store.schema import READY, execution, execution_result
+from st_ops.store.types import dumps
+
+#: Results up to this many bytes of JSON stay in the row; larger ones go compressed to a table of their own.
+INLINE_RESULT_BYTES = 32_768
+
+_LIGHT = [column for column in execution.c if column.name not in ("result", "task_key", "parent_notified")]
+_WHOLE = [column for column in execution.c if column.name not in ("task_key", "parent_notified")]
+
+
+class Unset:
+    """The type of ``UNSET``: this move brings no result."""
+
+
+UNSET = Unset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One wish to change a status. ``token`` is the worker's fencing token; None for people and engines."""
+
+    execution_id: str
+    status: Status
+    actor: str = "system"
+    reason: str = ""
+    token: int | None = None
+    result: Any = UNSET
+    worker_id: str | None = None
+    ready_at: datetime | None = None
+    #: Only from these; empty = from wherever the legal moves allow.
+    only_from: frozenset[Status] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """What became of a Move: ``execution`` as it stood before, and why it was refused ("" = it was done)."""
+
+    move: Move
+    execution: Execution | None
+    refused: str = ""
+    at: datetime = field(default_factory=now)
+
+
+def row_of(entry: Execution) -> dict[str, Any]:
+    """The row of an execution that is requested now."""
+    return {
+        **{
+            column.name: getattr(entry, column.name)
+            for column in _WHOLE
+            if column.name not in ("task", "status")
+        },
+        "status": entry.status.value,
+        "root_id": entry.root_id or entry.id,
+        "trace_id": entry.trace_id or entry.id,
+        "task": None if entry.task is None else entry.task.model_dump(),
+        "task_key": None if entry.task is None else entry.task.key,
+        # Only children have a parent to tell.
+        "parent_notified": entry.parent_id is None,
+    }
+
+
+def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -> list[Execution]:
+    """Store requested executions with their audit rows; answers the executions that stand for them.
+
+    One whose run key (per action) or task key (per workflow) exists already is not stored again: the
+    existing one is answered in its place.
+    """
+    plain = [entry for entry in entries if entry.run_key is None and entry.task is None]
+    if plain:
+        tx.execute(insert(execution), [row_of(entry) for entry in plain])
+    answers = {entry.id: entry for entry in plain}
+    stored = list(plain)
+    for entry in entries:
+        if entry.id in answers:
+            continue
+        answers[entry.id] = found = _insert_keyed(tx, entry)
+        if found.id == entry.id:
+            stored.append(entry)
+    audit.record(tx, [_audit(entry, Status.REQUESTED, actor, entry.reason) for entry in stored])
+    return [answers[entry.id] for entry in entries]
+
+
+def _insert_keyed(tx: Tx, entry: Execution) -> Execution:
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    done = tx.execute(dialect.insert(execution).values(row_of(entry)).on_conflict_do_nothing())
+    if done.rowcount == 1:
+        return entry
+    same = select(*_WHOLE).where(execution.c.action == entry.action, execution.c.run_key == entry.run_key)
+    if entry.task is not None:
+        same = select(*_WHOLE).where(
+            execution.c.parent_id == entry.parent_id, execution.c.task_key == entry.task.key
+        )
+    return from_row(tx.execute(same).mappings().one())
+
+
+def _audit(
+    entry: Execution, status: Status, actor: str, reason: str, detail: dict[str, Any] | None = None
+) -> AuditEntry:
+    facts: dict[str, Any] = {"attempt": entry.attempt} if entry.attempt > 1 else {}
+    if entry.task is not None:
+        facts["task"] = entry.task.name
+    return AuditEntry(
+        actor=actor, verb=status.value, kind="execution", ref=entry.action, subject_id=entry.id,
+        trace_id=entry.trace_id or entry.id, reason=reason, detail={**facts, **(detail or {})},
+    )  # fmt: skip
+
+
+def claim(
+    tx: Tx, worker_id: str, queues: Collection[str], labels: Collection[str], limit: int, *, actor: str = ""
+) -> list[Execution]:
+    """Take up to ``limit`` ready executions for this worker: they are running, under its lease and a new token.
+
+    Order: priority, then readiness, then age. Two workers never get the same one.
+    """
+    query = (
+        select(*_WHOLE)
+        .where(text(READY), execution.c.queue.in_(list(queues)), execution.c.ready_at <= now())
+        .order_by(execution.c.priority.desc(), execution.c.ready_at, execution.c.id)
+        .limit(limit if not labels else limit * 4)
+        .with_for_update(skip_locked=True)
+    )
+    if not labels:
+        query = query.where(execution.c.needs == [])
+    offered = set(labels)
+    taken = [
+        entry for row in tx.execute(query).mappings() if offered.issuperset((entry := from_row(row)).needs)
+    ][:limit]
+    if not taken:
+        return []
+    moment = now()
+    statement = (
+        update(execution)
+        .where(execution.c.id.in_([entry.id for entry in taken]))
+        .values(
+            status=Status.RUNNING.value,
+            worker_id=worker_id,
+            token=execution.c.token + 1,
+            attempt=execution.c.attempt + 1,
+            start_timestamp=moment,
+            reason="",
+        )  # fmt: skip
+    )
+    tx.execute(statement)
+    claimed = [
+        entry.model_copy(
+            update={
+                "status": Status.RUNNING,
+                "worker_id": worker_id,
+                "token": entry.token + 1,
+                "attempt": entry.attempt + 1,
+                "start_timestamp": moment,
+                "reason": "",
+            }
+        )  # fmt: skip
+        for entry in taken
+    ]
+    by = actor or f"worker {worker_id}"
+    audit.record(tx, [_audit(entry, Status.RUNNING, by, "", {"token": entry.token}) for entry in claimed])
+    return claimed
+
+
+def move(tx: Tx, moves: Sequence[Move]) -> list[Moved]:
+    """Change statuses along the legal moves, with their audit rows; answers what became of each, in order.
+
+    A move is refused, and the refusal of a worker's report is itself audited, when its token is not the
+    present one, when the status is not in ``only_from``, or when no legal move leads there.
+    """
+    wanted = sorted({entry.execution_id for entry in moves})
+    query = select(*_LIGHT).where(execution.c.id.in_(wanted)).order_by(execution.c.id).with_for_update()
+    present = {row["id"]: from_row(row) for row in tx.execute(query).mappings()}
+    answers, updates, entries = [], [], []
+    for wish in moves:
+        current = present.get(wish.execution_id)
+        refused = _refusal(wish, current)
+        answers.append(Moved(move=wish, execution=current, refused=refused))
+        if current is None:
+            continue
+        if refused:
+            if wish.token is not None:
+                detail = {"token": wish.token, "current_token": current.token}
+                refusal = _audit(current, wish.status, wish.actor, refused, detail)
+                entries.append(refusal.model_copy(update={"verb": "refused"}))
+            continue
+        changes = _changes(tx, wish, current)
+        updates.append({"b_id": current.id, **{f"b_{key}": value for key, value in changes.items()}})
+        entries.append(_audit(current, wish.status, wish.actor, wish.reason, {"from": current.status.value}))
+        present[current.id] = current.model_copy(update={**changes, "status": wish.status})
+    if updates:
+        tx.execute(_MOVE, updates)
+    audit.record(tx, entries)
+    return answers
+
+
+_MOVED_COLUMNS = (
+    "status", "reason", "token", "worker_id", "start_timestamp", "end_timestamp", "ready_at", "result", "result_size",
+)  # fmt: skip
+_MOVE = (
+    update(execution)
+    .where(execution.c.id == bindparam("b_id"))
+    .values({name: bindparam(f"b_{name}", type_=execution.c[name].type) for name in _MOVED_COLUMNS})
+)
+
+
+def _refusal(wish: Move, current: Execution | None) -> str:
+    if current is None:
+        return f"There is no execution {wish.execution_id}."
+    if wish.token is not None and wish.token != current.token:
+        return f"Token {wish.token} is no longer valid; the present one is {current.token}."
+    if wish.only_from and current.status not in wish.only_from:
+        return f"Execution {current.id} is {current.status}, not {' or '.join(sorted(wish.only_from))}."
+    if not may_move(current.status, wish.status):
+        return f"Execution {current.id} is {current.status}; it cannot become {wish.status}."
+    return ""
+
+
+def _changes(tx: Tx, wish: Move, current: Execution) -> dict[str, Any]:
+    """Every moved column's new value."""
+    changes: dict[str, Any] = {
+        "status": wish.status.value,
+        "reason": wish.reason,
+        "token": current.token,
+        "worker_id": wish.worker_id or current.worker_id,
+        "start_timestamp": current.start_timestamp,
+        "end_timestamp": None,
+        "ready_at": wish.ready_at or current.ready_at,
+        "result": None,
+        "result_size": 0,
+    }
+    if wish.status.terminal:
+        changes["end_timestamp"] = now()
+    if wish.status in (Status.REQUESTED, Status.DELAYED):
+        # Whoever held it before holds it no longer.
+        changes.update(worker_id=None, start_timestamp=None, token=current.token + 1)
+    if wish.status is Status.RUNNING and current.start_timestamp is None:
+        changes["start_timestamp"] = now()
+    if wish.status is Status.ABANDONED:
+        changes["token"] = current.token + 1
+    if not isinstance(wish.result, Unset):
+        changes["result"], changes["result_size"] = _place_result(tx, wish.execution_id, wish.result)
+    return changes
+
+
+def _place_result(tx: Tx, execution_id: str, result: Any) -> tuple[Any, int]:
+    encoded = dumps(result).encode()
+    if len(encoded) <= INLINE_RESULT_BYTES:
+        return result, len(encoded)
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    row = {"execution_id": execution_id, "data": zlib.compress(encoded, 1)}
+    place = dialect.insert(execution_result).values(row)
+    tx.execute(place.on_conflict_do_update(index_elements=["execution_id"], set_={"data": row["data"]}))
+    return None, len(encoded)
+
+
+def from_row(row: Any) -> Execution:
+    """A row of ``columns`` as the noun."""
+    return Execution.model_validate({key: row[key] for key in row if key in Execution.model_fields})
+
+
+def columns(*, result: bool) -> list[Any]:
+    """The columns of an execution, with or without its result."""
+    return list(_WHOLE if result else _LIGHT)
+
+
+def get(tx: Tx, identifier: str, *, result: bool = True) -> Execution | None:
+    """One execution by id, with its result unless told otherwise."""
+    row = (
+        tx.execute(select(*(_WHOLE if result else _LIGHT)).where(execution.c.id == identifier))
+        .mappings()
+        .first()
+    )
+    if row is None:
+        return None
+    found = from_row(row)
+    return with_result(tx, found) if result else found
+
+
+def get_many(tx: Tx, identifiers: Collection[str], *, result: bool = False) -> dict[str, Execution]:
+    """Executions by id; absent ones are left out."""
+    query = select(*(_WHOLE if result else _LIGHT)).where(execution.c.id.in_(list(identifiers)))
+    found = {row["id"]: from_row(row) for row in tx.execute(query).mappings()}
+    return {key: with_result(tx, entry) for key, entry in found.items()} if result else found
+
+
+def with_result(tx: Tx, entry: Execution) -> Execution:
+    """The execution with a large result read from its own table."""
+    if entry.result is not None or entry.result_size <= INLINE_RESULT_BYTES:
+        return entry
+    query = select(execution_result.c.data).where(execution_result.c.execution_id == entry.id)
+    data = tx.execute(query).scalar_one_or_none()
+    return entry if data is None else entry.model_copy(update={"result": orjson.loads(zlib.decompress(data))})
+
+
+def unnoticed_children(tx: Tx, engine_id: str, limit: int = 500) -> list[Execution]:
+    """Finished children of the workflows this engine holds that it has not taken note of, oldest end first.
+
+    Without results: whoever needs one reads it.
+    """
+    parent = execution.alias("parent")
+    query = (
+        select(*_LIGHT)
+        .join(parent, parent.c.id == execution.c.parent_id)
+        .where(
+            text("execution.parent_notified = false AND execution.end_timestamp IS NOT NULL"),
+            parent.c.worker_id == engine_id,
+        )
+        .order_by(execution.c.end_timestamp, execution.c.id)
+        .limit(limit)
+    )
+    return [from_row(row) for row in tx.execute(query).mappings()]
+
+
+def mark_noticed(tx: Tx, ids: Sequence[str]) -> None:
+    """The parents of these have taken note."""
+    if ids:
+        tx.execute(update(execution).where(execution.c.id.in_(ids)).values(parent_notified=True))
+
+
+def next_ready_at(tx: Tx, queues: Collection[str]) -> datetime | None:
+    """When the next execution of these queues becomes ready; None when none waits."""
+    query = select(execution.c.ready_at).where(text(READY), execution.c.queue.in_(list(queues)))
+    return tx.execute(query.order_by(execution.c.ready_at).limit(1)).scalar_one_or_none()

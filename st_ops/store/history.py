@@ -1,0 +1,115 @@
+"""Looking back at executions: filtered lists, children, trees, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select, text
+
+from st_ops.model.base import Model
+from st_ops.model.executions import Execution
+from st_ops.store import executions
+from st_ops.store.database import Tx
+from st_ops.store.schema import PARENTLESS, execution
+
+#: Counting stops here: a page needs to know "many", not how many millions.
+COUNT_LIMIT = 10_000
+
+
+class ExecutionFilter(Model):
+    """What a list of executions is narrowed by; every given field must hold."""
+
+    action: str | None = None
+    status: Collection[str] = ()
+    user: str | None = None
+    parent: str | None = None
+    roots_only: bool = False
+    runner: str | None = None
+    rule: str | None = None
+    trigger_instance: str | None = None
+    trace_id: str | None = None
+    run_key: str | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+_PLAIN = (
+    ("action", "action"), ("user", "user"), ("parent_id", "parent"), ("runner", "runner"), ("rule", "rule"),
+    ("trigger_instance_id", "trigger_instance"), ("trace_id", "trace_id"), ("run_key", "run_key"),
+)  # fmt: skip
+
+
+def _narrow(query: Select[Any], wanted: ExecutionFilter) -> Select[Any]:
+    for column, name in _PLAIN:
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(execution.c[column] == value)
+    if wanted.roots_only:
+        query = query.where(text(PARENTLESS))
+    if wanted.status:
+        query = query.where(execution.c.status.in_(list(wanted.status)))
+    if wanted.after is not None:
+        query = query.where(execution.c.created_at > wanted.after)
+    if wanted.before is not None:
+        query = query.where(execution.c.created_at < wanted.before)
+    return query
+
+
+def find(
+    tx: Tx,
+    wanted: ExecutionFilter,
+    *,
+    limit: int = 50,
+    offset: int = 0,
+    newest_first: bool = True,
+    result: bool = False,
+) -> list[Execution]:
+    """One page, by creation."""
+    columns = executions.columns(result=result)
+    order = (execution.c.created_at, execution.c.id)
+    query = _narrow(select(*columns), wanted)
+    query = query.order_by(*(column.desc() if newest_first else column for column in order))
+    rows = tx.execute(query.limit(limit).offset(offset)).mappings()
+    found = [executions.from_row(row) for row in rows]
+    return [executions.with_result(tx, entry) for entry in found] if result else found
+
+
+def count(tx: Tx, wanted: ExecutionFilter) -> int:
+    """How many there are, counted up to COUNT_LIMIT."""
+    some = _narrow(select(execution.c.id), wanted).limit(COUNT_LIMIT).subquery()
+    return tx.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+def children(tx: Tx, parent_ids: Collection[str], *, result: bool = False) -> list[Execution]:
+    """Direct children of these, in the order they were requested."""
+    columns = executions.columns(result=result)
+    query = select(*columns).where(execution.c.parent_id.in_(list(parent_ids)))
+    rows = tx.execute(query.order_by(execution.c.created_at, execution.c.id)).mappings()
+    found = [executions.from_row(row) for row in rows]
+    return [executions.with_result(tx, entry) for entry in found] if result else found
+
+
+def descendants(tx: Tx, root_id: str, depth: int = -1, *, result: bool = False) -> list[Execution]:
+    """Everything below ``root_id``, level by level; ``depth`` levels (-1 = all)."""
+    found: list[Execution] = []
+    level = [root_id]
+    while level and depth != 0:
+        below = children(tx, level, result=result)
+        found += below
+        level = [entry.id for entry in below]
+        depth -= 1
+    return found
+
+
+def count_by_status(tx: Tx, statuses: Collection[str]) -> dict[str, int]:
+    """Status → number of executions in it, for the given (unfinished) statuses."""
+    query = select(execution.c.status, func.count()).where(execution.c.status.in_(list(statuses)))
+    return {status: number for status, number in tx.execute(query.group_by(execution.c.status))}
+
+
+def last(tx: Tx) -> Execution | None:
+    """The newest execution."""
+    found = find(tx, ExecutionFilter(), limit=1)
+    return found[0] if found else None

@@ -1,0 +1,27 @@
+"""Access tokens; only their digests are kept."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, insert, or_, select
+
+from st_ops.model.identity import now
+from st_ops.model.records import Token
+from st_ops.store.database import Tx
+from st_ops.store.schema import token
+
+
+def put(tx: Tx, entry: Token) -> None:
+    """Store a new token."""
+    tx.execute(insert(token), [entry.model_dump()])
+
+
+def by_digest(tx: Tx, digest: str) -> Token | None:
+    """The unexpired token with this SHA-256, or None."""
+    living = or_(token.c.expires_at.is_(None), token.c.expires_at > now())
+    row = tx.execute(select(token).where(token.c.digest == digest, living)).mappings().first()
+    return None if row is None else Token.model_validate(dict(row))
+
+
+def remove(tx: Tx, identifier: str) -> bool:
+    """Revoke a token; False when there was none."""
+    return tx.execute(delete(token).where(token.c.id == identifier)).rowcount > 0

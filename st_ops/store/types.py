@@ -1,0 +1,84 @@
+"""Column types that mean the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, Dialect, Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+from st_ops.model.identity import from_micros, micros
+
+
+class Micros(TypeDecorator[datetime]):
+    """A UTC moment as microseconds since 1970: exact, ordered and identical on every backend."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Moment → microseconds."""
+        return None if value is None else micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Microseconds → moment."""
+        return None if value is None else from_micros(value)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as text. Text, not JSONB: the value comes back exactly as it went in, key order and NULs included."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Value → JSON text; None stays NULL."""
+        return None if value is None else dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """JSON text → value."""
+        return None if value is None else orjson.loads(value)
+
+
+def dumps(value: Any) -> str:
+    """JSON text of any value made of JSON types; what JSON lacks (NaN, lone surrogates) becomes null or '?'."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (orjson.JSONEncodeError, UnicodeEncodeError, TypeError):
+        return orjson.dumps(_plain(value), option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_plain(str(key)): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:
+        return float(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return str(value)
+
+
+class DbNow(FunctionElement[int]):
+    """The database's own clock in microseconds: leases are compared by one clock, whatever the hosts' say."""
+
+    inherit_cache = True
+    type = BigInteger()
+    name = "db_now"
+
+
+@compiles(DbNow, "sqlite")
+def _sqlite_now(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)"
+
+
+@compiles(DbNow, "postgresql")
+def _postgresql_now(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"

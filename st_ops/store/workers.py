@@ -1,0 +1,150 @@
+"""Workers and leases: who is alive, and who holds what.
+
+One row per worker is the lease for all it holds: a heartbeat is one statement however much runs. All
+comparisons use the database's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from st_ops.model.executions import Execution
+from st_ops.model.identity import from_micros
+from st_ops.model.records import Worker
+from st_ops.model.status import Status
+from st_ops.store import executions
+from st_ops.store.database import Tx
+from st_ops.store.schema import HELD, execution, lease, worker
+from st_ops.store.types import DbNow
+
+
+def _after(tx: Tx, seconds: float) -> object:
+    return from_micros(tx.execute(select(DbNow())).scalar_one()) + timedelta(seconds=seconds)
+
+
+def register(tx: Tx, entry: Worker, lease_seconds: float) -> None:
+    """Add a worker, alive for ``lease_seconds`` from now."""
+    tx.execute(insert(worker), [{**entry.model_dump(), "expires_at": _after(tx, lease_seconds)}])
+
+
+def heartbeat(tx: Tx, worker_id: str, lease_seconds: float) -> bool:
+    """Extend the lease of everything the worker holds; False when it was declared lost meanwhile.
+
+    A worker told False has lost all it held: it must stop it and register anew.
+    """
+    values = {"expires_at": _after(tx, lease_seconds)}
+    return tx.execute(update(worker).where(worker.c.id == worker_id).values(values)).rowcount == 1
+
+
+def set_draining(tx: Tx, worker_id: str) -> bool:
+    """Ask a worker to take no more work; False when there is no such worker."""
+    return tx.execute(update(worker).where(worker.c.id == worker_id).values(draining=True)).rowcount == 1
+
+
+def get(tx: Tx, worker_id: str) -> Worker | None:
+    """One worker by id."""
+    row = tx.execute(select(worker).where(worker.c.id == worker_id)).mappings().first()
+    return None if row is None else Worker.model_validate(dict(row))
+
+
+def find(tx: Tx, kind: str | None = None) -> list[Worker]:
+    """All registered workers, oldest first."""
+    query = select(worker).order_by(worker.c.started_at)
+    if kind is not None:
+        query = query.where(worker.c.kind == kind)
+    return [Worker.model_validate(dict(row)) for row in tx.execute(query).mappings()]
+
+
+def unregister(tx: Tx, worker_id: str) -> None:
+    """Remove a worker that holds nothing any more."""
+    tx.execute(delete(worker).where(worker.c.id == worker_id))
+
+
+def reap_lapsed(tx: Tx) -> list[Worker]:
+    """Declare workers lost whose lease lapsed, and answer them; each is answered to one caller only."""
+    lapsed = text("expires_at <= :moment").bindparams(moment=tx.execute(select(DbNow())).scalar_one())
+    query = select(worker).where(lapsed).with_for_update(skip_locked=True)
+    lost = [Worker.model_validate(dict(row)) for row in tx.execute(query).mappings()]
+    if lost:
+        tx.execute(delete(worker).where(worker.c.id.in_([entry.id for entry in lost])))
+    return lost
+
+
+def orphans(tx: Tx, limit: int = 500) -> list[Execution]:
+    """Executions held by a worker that is no longer registered."""
+    registered = select(worker.c.id)
+    query = (
+        select(execution.c.id)
+        .where(text(HELD), execution.c.worker_id.is_not(None), execution.c.worker_id.not_in(registered))
+        .limit(limit)
+    )
+    return list(executions.get_many(tx, list(tx.execute(query).scalars())).values())
+
+
+def held(tx: Tx, worker_id: str, statuses: Collection[Status] = ()) -> list[Execution]:
+    """What this worker holds, without results."""
+    query = select(execution.c.id).where(text(HELD), execution.c.worker_id == worker_id)
+    if statuses:
+        query = query.where(execution.c.status.in_([status.value for status in statuses]))
+    return list(executions.get_many(tx, list(tx.execute(query).scalars())).values())
+
+
+def count_held(tx: Tx) -> dict[str, int]:
+    """Worker id → how many executions it holds."""
+    query = select(execution.c.worker_id, func.count()).where(text(HELD)).group_by(execution.c.worker_id)
+    return {str(key): count for key, count in tx.execute(query)}
+
+
+def adopt(tx: Tx, execution_ids: Collection[str], lost_worker: str | None, engine_id: str) -> list[str]:
+    """Give workflows of a lost engine to a living one under a new token; answers the ids that were won."""
+    won = []
+    for identifier in sorted(execution_ids):
+        done = tx.execute(
+            update(execution)
+            .where(execution.c.id == identifier, execution.c.worker_id == lost_worker)
+            .values(worker_id=engine_id, token=execution.c.token + 1)
+        )
+        if done.rowcount == 1:
+            won.append(identifier)
+    return won
+
+
+def take_lease(tx: Tx, name: str, owner: str, seconds: float) -> int | None:
+    """Take or extend the named lease; answers its fencing token, or None while another holds it."""
+    moment = tx.execute(select(DbNow())).scalar_one()
+    until = from_micros(moment) + timedelta(seconds=seconds)
+    row = tx.execute(select(lease).where(lease.c.name == name).with_for_update()).mappings().first()
+    if row is None:
+        dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+        values = {"name": name, "owner": owner, "token": 1, "expires_at": until}
+        done = tx.execute(dialect.insert(lease).values(values).on_conflict_do_nothing())
+        return 1 if done.rowcount == 1 else None
+    if row["owner"] != owner and row["expires_at"] > from_micros(moment):
+        return None
+    token: int = row["token"] + (1 if row["owner"] != owner else 0)
+    tx.execute(update(lease).where(lease.c.name == name).values(owner=owner, token=token, expires_at=until))
+    return token
+
+
+def holds_lease(tx: Tx, name: str, owner: str, token: int) -> bool:
+    """True when ``owner`` still holds the lease with this token; the row stays locked until the commit."""
+    query = select(lease.c.name).where(lease.c.name == name, lease.c.owner == owner, lease.c.token == token)
+    return tx.execute(query.with_for_update()).first() is not None
+
+
+def leases(tx: Tx, prefix: str) -> dict[str, str]:
+    """Name → owner of the living leases whose name starts with ``prefix``."""
+    moment = from_micros(tx.execute(select(DbNow())).scalar_one())
+    query = select(lease.c.name, lease.c.owner).where(
+        lease.c.name.startswith(prefix), lease.c.expires_at > moment
+    )
+    return {name: owner for name, owner in tx.execute(query)}
+
+
+def release_leases(tx: Tx, owner: str) -> None:
+    """Let go of every lease of ``owner``; the tokens stay, so that they keep growing."""
+    tx.execute(update(lease).where(lease.c.owner == owner).values(expires_at=from_micros(0)))
