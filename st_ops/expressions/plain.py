@@ -1,0 +1,69 @@
+"""Back from what expression languages compute with to plain JSON-like Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Protocol, runtime_checkable
+
+from st_ops.expressions import limits
+
+#: Types that are plain as they are; tested first because almost everything is one of these.
+_SCALARS = (str, int, float, bool, type(None))
+
+
+@runtime_checkable
+class Textual(Protocol):
+    """Something that stands for a text, such as a datastore entry."""
+
+    def to_text(self) -> str:
+        """The text."""
+
+
+@runtime_checkable
+class Wrapped(Protocol):
+    """A view of a plain value, given to a language that wants frozen ones."""
+
+    def unwrapped(self) -> Any:
+        """The plain value itself; it must not be changed."""
+
+
+def plain(value: Any) -> Any:
+    """``value`` with dicts for mappings, lists for sequences, sets and iterators, and texts for datastore entries.
+
+    Times (YAQL can make them) become ISO 8601 text, lengths of time seconds, so that the result is JSON.
+
+    A value that is plain already may come back as the same object. Raises TooBig when an iterator has
+    more than MAX_ITEMS items.
+    """
+    if isinstance(value, _SCALARS):
+        return value
+    if isinstance(value, Wrapped):
+        return value.unwrapped()
+    if isinstance(value, Textual):
+        return value.to_text()
+    if isinstance(value, Mapping):
+        return {_key(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | AbstractSet):
+        return [plain(item) for item in value]
+    if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray):
+        return [plain(item) for item in _limited(value)]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value
+
+
+def _key(key: Any) -> Any:
+    made = plain(key)
+    return tuple(made) if isinstance(made, list) else made
+
+
+def _limited(items: Iterable[Any]) -> list[Any]:
+    taken = list(islice(items, limits.MAX_ITEMS + 1))
+    if len(taken) > limits.MAX_ITEMS:
+        raise limits.TooBig(f"it makes a list of more than {limits.MAX_ITEMS:,} items")
+    return taken
