@@ -29,3 +29,8 @@ class Bell(Model):
     topic: Topic
     ids: list[str] = Field(default_factory=list)
     data: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def missed(self) -> bool:
+        """True for the bell a subscriber gets after a time without the bus: any bell may have been lost, so sweep."""
+        return self.data.get("missed") is True
