@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from st_ops.errors import NotFound
+from st_ops.model.events import trigger_ref_for
 from st_ops.model.resources import Action, Pack, Policy, Rule, SensorType, TriggerType
 from st_ops.store import registry
 from st_ops.store.database import Database, Tx
@@ -23,6 +24,14 @@ class Snapshot:
     sensors: Mapping[str, SensorType]
     rules: Mapping[str, Rule]
     policies: Mapping[str, Policy]
+    #: Refs of the triggers that enabled rules with trigger parameters listen to.
+    triggers: frozenset[str] = frozenset()
+    #: Refs of the trigger types that some enabled rule listens to.
+    listened: frozenset[str] = frozenset()
+
+    def knows_trigger(self, ref: str) -> bool:
+        """True when ``ref`` names a trigger type, or a trigger that some rule made of one."""
+        return ref in self.trigger_types or ref in self.triggers
 
     def action(self, ref: str) -> Action:
         """One action. Raises NotFound."""
@@ -40,6 +49,10 @@ class Catalog:
         self._lock = threading.Lock()
         self._snapshot = Snapshot(-1, {}, {}, {}, {}, {}, {})
 
+    def cached(self) -> Snapshot:
+        """The snapshot read last, without asking the store; at most one sweep interval old."""
+        return self._snapshot
+
     def current(self, tx: Tx | None = None) -> Snapshot:
         """The snapshot of the registry as this transaction (or a new one) sees it."""
         if tx is None:
@@ -54,12 +67,17 @@ class Catalog:
 
 
 def _read(tx: Tx, version: int) -> Snapshot:
+    rules = {entry.ref: entry for entry in registry.rules(tx)}
     return Snapshot(
         version=version,
         packs={entry.ref: entry for entry in registry.packs(tx)},
         actions={entry.ref: entry for entry in registry.actions(tx)},
         trigger_types={entry.ref: entry for entry in registry.trigger_types(tx)},
         sensors={entry.ref: entry for entry in registry.sensors(tx)},
-        rules={entry.ref: entry for entry in registry.rules(tx)},
+        rules=rules,
         policies={entry.ref: entry for entry in registry.policies(tx)},
+        triggers=frozenset(
+            trigger_ref_for(entry.trigger.type, entry.trigger.parameters) for entry in rules.values()
+        ),
+        listened=frozenset(entry.trigger.type for entry in rules.values() if entry.enabled),
     )

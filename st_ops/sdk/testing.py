@@ -119,9 +119,10 @@ def run_action(
     """
     platform = platform or FakePlatform()
     if inspect.isclass(target):
+        cls: Any = target
         logger = logging.getLogger(f"tests.{target.__name__}")
         service = ActionService(platform, pack, target.__name__, logger)
-        output = target(config=PackConfig(pack, config), action_service=service).run(**parameters)
+        output = cls(config=PackConfig(pack, config), action_service=service).run(**parameters)
         if isinstance(output, tuple) and len(output) == 2:
             return Result(output[0] is not False, plain(output[1]))
         return Result(True, plain(output))
