@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid5
 
 from pydantic import Field
 
@@ -78,6 +82,22 @@ class Trigger(Model):
     def name(self) -> str:
         """The ref without its pack."""
         return self.ref.partition(".")[2]
+
+
+#: Namespace of the names of triggers with parameters.
+_TRIGGERS = UUID("7b0f3c1e-5a53-5a0e-9d0e-2f6c1b7e4a10")
+
+
+def trigger_ref_for(type_ref: str, parameters: Mapping[str, Any]) -> str:
+    """The ref of the trigger of type ``type_ref`` with ``parameters``: the type's own ref when there are none.
+
+    With parameters it is ``pack.<uuid>``, as in StackStorm, but the same every time (StackStorm draws one at
+    random): made from the type and the parameters as canonical JSON, in which the order of keys does not count.
+    """
+    if not parameters:
+        return type_ref
+    canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=str)
+    return f"{type_ref.partition('.')[0]}.{uuid5(_TRIGGERS, f'{type_ref} {canonical}')}"
 
 
 class EnforcementStatus(StrEnum):
