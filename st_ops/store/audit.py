@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from sqlalchemy import insert, select
 
 from st_ops.model.records import AuditEntry
+from st_ops.model.status import Status
 from st_ops.store.database import Tx
 from st_ops.store.schema import audit
 
@@ -43,3 +45,17 @@ def find(
     query = query.order_by(audit.c.seq.desc() if newest_first else audit.c.seq).limit(limit).offset(offset)
     rows = tx.execute(query).mappings()
     return [AuditEntry.model_validate({key: row[key] for key in AuditEntry.model_fields}) for row in rows]
+
+
+def status_log(tx: Tx, execution_ids: Collection[str]) -> dict[str, list[tuple[datetime, str]]]:
+    """Execution id → (moment, status) of every status it took, in order."""
+    statuses = [status.value for status in Status]
+    query = (
+        select(audit.c.subject_id, audit.c.at, audit.c.verb)
+        .where(audit.c.subject_id.in_(list(execution_ids)), audit.c.kind == "execution", audit.c.verb.in_(statuses))
+        .order_by(audit.c.seq)
+    )  # fmt: skip
+    found: dict[str, list[tuple[datetime, str]]] = {}
+    for subject, moment, verb in tx.execute(query):
+        found.setdefault(subject, []).append((moment, verb))
+    return found

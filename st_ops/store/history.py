@@ -91,6 +91,15 @@ def children(tx: Tx, parent_ids: Collection[str], *, result: bool = False) -> li
     return [executions.with_result(tx, entry) for entry in found] if result else found
 
 
+def children_ids(tx: Tx, parent_ids: Collection[str]) -> dict[str, list[str]]:
+    """Parent id → the ids of its direct children, in the order they were requested."""
+    query = select(execution.c.parent_id, execution.c.id).where(execution.c.parent_id.in_(list(parent_ids)))
+    found: dict[str, list[str]] = {}
+    for parent, child in tx.execute(query.order_by(execution.c.created_at, execution.c.id)):
+        found.setdefault(parent, []).append(child)
+    return found
+
+
 def descendants(tx: Tx, root_id: str, depth: int = -1, *, result: bool = False) -> list[Execution]:
     """Everything below ``root_id``, level by level; ``depth`` levels (-1 = all)."""
     found: list[Execution] = []
