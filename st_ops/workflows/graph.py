@@ -1,0 +1,196 @@
+"""The one internal form of a workflow: what every dialect compiles to and the conductor walks.
+
+A graph is static and frozen. Values that may hold expressions (``Any`` below) are kept as written;
+the conductor renders them when they are due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+#: Names that may stand where a task's name stands and act on the workflow instead (Orquesta 1.9).
+COMMANDS = frozenset({"continue", "noop", "fail"})
+
+#: ``retry`` is a command too, but it is compiled into the task's retry and never travelled.
+RESERVED = COMMANDS | {"retry"}
+
+Dialect = Literal["orquesta", "action-chain"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """One way out of a task.
+
+    ``when``: an expression, or None for always. ``outcome`` narrows it to tasks that ended so
+    (action chain). ``do``: task names and commands, in the order written; a name may be a template
+    in an action chain, known only at run time.
+    """
+
+    index: int
+    when: str | None = None
+    outcome: Literal["any", "succeeded", "failed"] = "any"
+    publish: tuple[tuple[str, Any], ...] = ()
+    do: tuple[str, ...] = ("continue",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """Run the task again: up to ``count`` more times, ``delay`` seconds apart, while ``when`` holds.
+
+    ``when`` None = while the task failed. ``count`` and ``delay`` may be expressions giving integers.
+    """
+
+    count: int | str
+    when: str | None = None
+    delay: int | str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Items:
+    """Run the task's action once per item of a list.
+
+    ``names`` unpack an item (``a, b in <% … %>``). ``concurrency``: how many at once; None = all.
+    """
+
+    expression: str
+    names: tuple[str, ...] = ()
+    concurrency: int | str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task. ``action`` None = it succeeds at once. ``join``: how many distinct tasks must lead here first."""
+
+    name: str
+    action: str | None = None
+    input: Any = field(default_factory=dict)
+    items: Items | None = None
+    join: int | Literal["all"] | None = None
+    delay: int | str | None = None
+    retry: Retry | None = None
+    transitions: tuple[Transition, ...] = ()
+    notify: Mapping[str, Any] | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """One target of one transition. ``key`` tells apart several edges between the same two tasks."""
+
+    source: str
+    target: str
+    transition: int
+    key: int
+
+    @property
+    def id(self) -> str:
+        """How an error names this edge: ``<target>__t<key>`` (Orquesta's form)."""
+        return f"{self.target}__t{self.key}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """A whole workflow. ``inputs``, ``variables`` and ``output`` are (name, value) in the order written."""
+
+    dialect: Dialect
+    tasks: Mapping[str, Task]
+    start: tuple[str, ...]
+    inputs: tuple[tuple[str, Any], ...] = ()
+    variables: tuple[tuple[str, Any], ...] = ()
+    output: tuple[tuple[str, Any], ...] = ()
+    description: str = ""
+
+    @cached_property
+    def edges(self) -> Mapping[str, tuple[Edge, ...]]:
+        """Task name → its outgoing edges, by target and then by transition (the order Orquesta walks them)."""
+        return {name: _edges_of(task) for name, task in self.tasks.items()}
+
+    @cached_property
+    def inbound(self) -> Mapping[str, tuple[Edge, ...]]:
+        """Target (task or command) → the edges that lead to it."""
+        found: dict[str, list[Edge]] = {}
+        for edges in self.edges.values():
+            for edge in edges:
+                found.setdefault(edge.target, []).append(edge)
+        return {target: tuple(edges) for target, edges in found.items()}
+
+    @cached_property
+    def cyclic(self) -> frozenset[str]:
+        """The tasks that can lead back to themselves."""
+        return frozenset(_cyclic({name: {e.target for e in edges} for name, edges in self.edges.items()}))
+
+    @cached_property
+    def split(self) -> frozenset[str]:
+        """Targets that start a new route for each edge that leads there: referenced twice, no join, no cycle.
+
+        An action chain has a single thread and so no routes.
+        """
+        if self.dialect == "action-chain":
+            return frozenset()
+        return frozenset(
+            target
+            for target, edges in self.inbound.items()
+            if len(edges) > 1 and not self.joins(target) and target not in self.cyclic
+        )
+
+    def joins(self, name: str) -> bool:
+        """True when ``name`` is a task that waits for others."""
+        return name in self.tasks and self.tasks[name].join is not None
+
+    def needed(self, name: str) -> int:
+        """How many distinct tasks must have led to join ``name`` before it starts."""
+        join = self.tasks[name].join
+        return len(self.predecessors(name)) if join == "all" else int(join or 1)
+
+    def predecessors(self, name: str) -> tuple[str, ...]:
+        """The tasks that lead to ``name``, sorted."""
+        return tuple(sorted({edge.source for edge in self.inbound.get(name, ())}))
+
+
+def _edges_of(task: Task) -> tuple[Edge, ...]:
+    keys: dict[str, int] = {}
+    edges = []
+    for transition in task.transitions:
+        for target in dict.fromkeys(transition.do):
+            key = keys[target] = keys.get(target, -1) + 1
+            edges.append(Edge(source=task.name, target=target, transition=transition.index, key=key))
+    return tuple(sorted(edges, key=lambda edge: edge.target))
+
+
+def _cyclic(successors: Mapping[str, set[str]]) -> Iterator[str]:
+    """The nodes on a cycle: Tarjan's strongly connected components, without recursion."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    on_stack: set[str] = set()
+    for root in successors:
+        if root in order:
+            continue
+        order[root] = low[root] = len(order)
+        stack.append(root)
+        on_stack.add(root)
+        walk = [(root, iter(sorted(successors[root])))]
+        while walk:
+            node, rest = walk[-1]
+            following = next(rest, None)
+            if following is None:
+                walk.pop()
+                if walk:
+                    low[walk[-1][0]] = min(low[walk[-1][0]], low[node])
+                if low[node] == order[node]:
+                    component = [stack.pop()]
+                    while component[-1] != node:
+                        component.append(stack.pop())
+                    on_stack.difference_update(component)
+                    if len(component) > 1 or node in successors[node]:
+                        yield from component
+            elif following in successors and following not in order:
+                order[following] = low[following] = len(order)
+                stack.append(following)
+                on_stack.add(following)
+                walk.append((following, iter(sorted(successors[following]))))
+            elif following in on_stack:
+                low[node] = min(low[node], order[following])
