@@ -1,0 +1,268 @@
+"""Running one job in a sandbox and seeing it to its end: output, questions, timeout, stop, and how it ended.
+
+The calling thread waits in one ``poll`` over the job's four descriptors: stdout, stderr, the channel (result and
+questions of a Python action) and the status pipe, whose closing by the sandbox's parent means that nothing of the job
+is left. Killing is the parent's business (``sandbox/parent.py``), since only a parent can know that a process number
+still means the same process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+from st_ops.runners.base import Console, Stop
+from st_ops.runners.frames import Frames, frame
+from st_ops.runners.output import Budget, Output
+from st_ops.runners.sandbox.pool import Lent, SandboxPool
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 1 << 16
+
+#: Seconds between two looks at whether a stopped job really ended, and for which a sandbox may exceed the grace period.
+_WATCH_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a job ended."""
+
+    #: As subprocess has it: negative is the number of the signal that killed it.
+    exit_code: int
+    stdout: str
+    stderr: str
+    #: The last word of a Python action, or why a job could not be set up.
+    message: Mapping[str, Any] | None = None
+    #: Why it was ended: "timeout", "canceled" … or "" when it ended by itself.
+    stopped: str = ""
+    #: What happened to the sandbox, when it was lost with the job in it.
+    lost: str = ""
+    cpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What is to be run where. ``describe`` makes the description of the job from the base environment."""
+
+    python: str = ""
+    pack: str = ""
+    file: str = ""
+    pack_path: str = ""
+    describe: Callable[[Mapping[str, str]], Mapping[str, Any]]
+    timeout: float | None
+    grace_seconds: float
+    output_bytes: int
+    result_bytes: int = 1 << 20
+    #: Answers a question of the job: (method, arguments) → any JSON. Raises UserError.
+    answer: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
+
+
+def run(pool: SandboxPool, work: Assignment, console: Console, stop: Stop) -> Ended:
+    """Run ``work`` to its end. A sandbox that ends before it takes the job on is replaced, unnoticed."""
+    for _try in range(3):
+        lent = pool.start(work.python, work.pack, file=work.file, pack_path=work.pack_path)
+        watch = _Watch(lent, work, console, stop)
+        try:
+            ended = watch.until_over()
+        except BaseException:
+            lent.sandbox.stop(lent.job.number, 0)
+            pool.give_back(lent)
+            raise
+        if ended is not None and not ended.lost:
+            pool.give_back(lent)
+            return ended
+        lent.job.close()
+        pool.lost(lent.kept)
+        if ended is not None:
+            return ended
+    return Ended(exit_code=-1, stdout="", stderr="", lost="ended before it took the job on, three times in a row")
+
+
+class _Watch:
+    """One job under way."""
+
+    def __init__(self, lent: Lent, work: Assignment, console: Console, stop: Stop) -> None:
+        self._lent = lent
+        self._job = lent.job
+        self._work = work
+        self._stop = stop
+        budget = Budget(work.output_bytes)
+        self._outputs = {
+            lent.job.stdout: Output(console, "stdout", budget),
+            lent.job.stderr: Output(console, "stderr", budget),
+        }
+        self._frames = Frames(work.result_bytes + _CHUNK)
+        self._message: Mapping[str, Any] | None = None
+        self._unsent = memoryview(frame(work.describe(lent.environment)))
+        self._poll = select.poll()
+        self._deadline = None if work.timeout is None else time.monotonic() + work.timeout
+        self._stopped = ""
+        self._stopped_at = 0.0
+
+    def until_over(self) -> Ended | None:
+        """Wait for the job's end; None when its sandbox ended before it took it on."""
+        self._send()
+        for fd in self._outputs:
+            self._poll.register(fd, select.POLLIN)
+        self._poll.register(self._job.channel.fileno(), select.POLLIN | (select.POLLOUT if self._unsent else 0))
+        self._poll.register(self._job.status, 0)  # its closing is reported whatever is asked for
+        self._stop.on_set(self._ask_to_end)
+        while not self._turn():
+            pass
+        for fd in self._outputs:
+            self._read(fd)
+        self._listen()
+        return self._ended()
+
+    def _turn(self) -> bool:
+        """One wait and what it brought; True when the job is over."""
+        over = False
+        for fd, events in self._poll.poll(self._wait_ms()):
+            if fd == self._job.status:
+                over = True
+            elif fd in self._outputs:
+                if not self._read(fd):
+                    self._poll.unregister(fd)
+            else:
+                self._talk(events)
+        self._keep_time()
+        return over
+
+    # --- descriptors ---
+
+    def _read(self, fd: int) -> bool:
+        """Take what a stream holds; False at its end."""
+        output = self._outputs[fd]
+        while True:
+            try:
+                data = os.read(fd, _CHUNK)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            output.feed(data)
+            if len(data) < _CHUNK:
+                return True
+
+    def _talk(self, events: int) -> None:
+        if events & select.POLLOUT:
+            self._send()
+            if not self._unsent:
+                self._poll.modify(self._job.channel.fileno(), select.POLLIN)
+        if events & ~select.POLLOUT and not self._listen():
+            self._poll.unregister(self._job.channel.fileno())
+
+    def _send(self) -> None:
+        """Send as much as the channel takes."""
+        while self._unsent:
+            try:
+                sent = self._job.channel.send(self._unsent, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                return
+            except OSError:  # the job is gone, and will say so
+                self._unsent = memoryview(b"")
+                return
+            self._unsent = self._unsent[sent:]
+
+    def _listen(self) -> bool:
+        """Take what the job says on its channel; False at the end."""
+        while True:
+            try:
+                data = self._job.channel.recv(_CHUNK, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            if not data:
+                return False
+            for message in self._frames.feed(data):
+                self._heed(message)
+
+    def _heed(self, message: Mapping[str, Any]) -> None:
+        if "method" not in message:
+            self._message = message
+            return
+        assert self._work.answer is not None  # only Python actions can ask
+        self._unsent = memoryview(bytes(self._unsent) + frame(self._work.answer(message)))
+        self._send()
+        if self._unsent:
+            self._poll.modify(self._job.channel.fileno(), select.POLLIN | select.POLLOUT)
+
+    # --- ending ---
+
+    def _ask_to_end(self) -> None:
+        """In the thread that stops us: the sandbox does the killing, so that this thread need not be woken for it."""
+        self._lent.sandbox.stop(self._job.number, self._work.grace_seconds)
+
+    def _wait_ms(self) -> float:
+        if self._deadline is None or self._stopped:
+            return _WATCH_SECONDS * 1000
+        return max(0.0, min(self._deadline - time.monotonic(), _WATCH_SECONDS)) * 1000 + 1
+
+    def _keep_time(self) -> None:
+        at = time.monotonic()
+        if not self._stopped and self._stop.is_set():
+            self._stopped, self._stopped_at = self._stop.reason or "canceled", at
+        elif not self._stopped and self._deadline is not None and at >= self._deadline:
+            self._stopped, self._stopped_at = "timeout", at
+            self._ask_to_end()
+        elif self._stopped and at > self._stopped_at + self._work.grace_seconds + _WATCH_SECONDS:
+            self._lent.sandbox.kill()
+
+    def _ended(self) -> Ended | None:
+        for output in self._outputs.values():
+            output.close()
+        stdout, stderr = (output.text for output in self._outputs.values())
+        said = _read_all(self._job.status)
+        if not said:
+            return None
+        report = json.loads(said[1:]) if len(said) > 1 else {}
+        if self._stop.is_set() and not self._stopped:
+            self._stopped = self._stop.reason or "canceled"
+        if "left" in report:
+            log.warning("Processes of a run would not die: %s", report["left"])
+        if "error" in report:
+            self._message = {"type": "setup_failed", "error": f"The run could not start: {report['error']}."}
+        return Ended(
+            exit_code=os.waitstatus_to_exitcode(report["status"]) if "status" in report else -int(signal.SIGKILL),
+            stdout=stdout,
+            stderr=stderr,
+            message=self._message,
+            stopped=self._stopped,
+            lost="" if report else self._lent.sandbox.death(),
+            cpu_seconds=report.get("cpu", 0.0),
+        )
+
+
+def _read_all(fd: int) -> bytes:
+    parts = []
+    while data := os.read(fd, _CHUNK):
+        parts.append(data)
+    return b"".join(parts)
+
+
+def describe_end(ended: Ended, limits: Mapping[str, float]) -> str:
+    """Why a job failed, in a sentence; "" when it did not, or ended by what it printed itself."""
+    if ended.message and ended.message.get("type") == "setup_failed":
+        return str(ended.message["error"])
+    if ended.exit_code >= 0:
+        return f"It ended with exit code {ended.exit_code}." if ended.exit_code else ""
+    name = signal.Signals(-ended.exit_code).name
+    cause = {
+        "SIGXCPU": f": it used more than its {limits.get('cpu_seconds', 0):g} s of CPU time",
+        "SIGXFSZ": f": it wrote a file larger than its {limits.get('file_mb', 0):g} MB",
+        "SIGKILL": " from outside; the kernel does so when memory runs out",
+    }.get(name, "")
+    return f"It was killed by {name}{cause}."
+
+

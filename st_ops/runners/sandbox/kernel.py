@@ -1,0 +1,129 @@
+"""What the sandbox asks of Linux: death signals, adoption of orphans, and who descends from whom.
+
+Standard library only, Python 3.8 and later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+from typing import Container, Iterable
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+#: Above this many process numbers, listing /proc is cheaper than asking for each number.
+_RANGE_LIMIT = 4096
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent() -> None:
+    """Have the kernel send SIGKILL to this process when the thread that made it is gone."""
+    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
+def become_helper(keep: int = -1) -> None:
+    """In a forked child that does a chore of its parent's: die with it, and hold none of its descriptors but ``keep``."""
+    die_with_parent()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    close_descriptors(keep)
+
+
+def close_descriptors(keep: int) -> None:
+    """Close every descriptor of this process but stdin, stdout, stderr and ``keep``."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != keep:
+            with contextlib.suppress(OSError):  # the listing's own descriptor is closed already
+                os.close(int(name))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends, wherever it moved (setsid, double fork)."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def unknown_children(known: Container[int], first: int, everywhere: bool) -> list[int]:
+    """The children of this process that are not in ``known``: orphans it has adopted.
+
+    Only numbers above ``first`` given out since are asked for; ``everywhere`` asks all, for when numbers may have
+    wrapped round. waitid answers for children only, so another's process is never taken for ours.
+    """
+    return [pid for pid in _candidates(first, everywhere) if pid not in known and _is_child(pid)]
+
+
+def has_children() -> bool:
+    """True when this process has any child, running or dead."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _candidates(first: int, everywhere: bool) -> Iterable[int]:
+    last = 0 if everywhere else _last_pid()
+    if last < first or last - first > _RANGE_LIMIT:
+        return all_pids()
+    return range(first + 1, last + 1)
+
+
+def _last_pid() -> int:
+    """The process number that was given out last, or 0 when the kernel does not say."""
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            return int(file.read().split()[-1])
+    except (OSError, ValueError):
+        return 0
+
+
+def _is_child(pid: int) -> bool:
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def all_pids() -> list[int]:
+    """The numbers of all processes this one can see."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def parents() -> dict[int, tuple[int, int]]:
+    """pid → (parent's pid, process group) of every process."""
+    found = {}
+    for pid in all_pids():
+        # Between the listing and the reading a process may end.
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+            found[pid] = (int(fields[1]), int(fields[2]))
+    return found
+
+
+def signal_tree(pid: int, number: int) -> None:
+    """Send ``number`` to the process group of ``pid`` and to every descendant of it that left the group."""
+    tree = parents()
+    send(pid, number, group=True)
+    family = {pid}
+    grown = True
+    while grown:
+        more = {child for child, (parent, _group) in tree.items() if parent in family} - family
+        family |= more
+        grown = bool(more)
+    for child in family - {pid}:
+        if tree[child][1] != pid:
+            send(child, number)
+
+
+def send(pid: int, number: int, *, group: bool = False) -> None:
+    """Send signal ``number`` to ``pid`` (its whole ``group``); one that is gone, or not ours to signal, is passed over."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if group:
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)

@@ -1,0 +1,322 @@
+"""A sandbox's parent: one single-threaded process that forks a child for each job, and sees every one of them end.
+
+It speaks with its worker over a SOCK_SEQPACKET socket, one JSON object a message:
+
+- ``{"start": n, "keep": bool, "file": …, "pack_path": …}`` with four descriptors: the child's stdout, stderr and channel,
+  and a pipe on which the parent says ``s`` just before it forks and, when nothing of the job is left,
+  ``{"pid", "status" (as waitpid gives it), "cpu" (seconds), "rss_kb", "left" (pids that would not die)}``;
+- ``{"stop": n, "grace": seconds}``: SIGTERM to all of the job's processes, SIGKILL after the grace period.
+
+**Nothing outlives a job.** Each child leads its own session and adopts its orphaned descendants (a subreaper), so
+that what it leaves behind at its end, however it detached, becomes a child of this process, which kills it. **Nothing
+outlives the worker**: when its end of the socket closes, or it is no longer our parent, all jobs are killed, with
+their descendants, and this process ends. **Nothing outlives this process**: its children asked the kernel for SIGKILL
+at its death, and the worker then looks for what they had started by a mark in the environment (``process.py``).
+
+Standard library only, Python 3.8 and later: it runs in the interpreter of a pack's virtualenv.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import time
+from typing import Any, Mapping, NoReturn
+
+from st_ops.runners.sandbox import child, kernel
+from st_ops.runners.sandbox.preload import Trial, import_quietly, imports_of
+
+#: Seconds between two looks at whether our worker still is our parent.
+_PARENT_CHECK = 5.0
+
+#: Seconds a killed process may take to die (it may hang in the kernel) before its job is reported without it.
+_DEATH_SECONDS = 2.0
+
+#: A job older than this may have seen process numbers wrap round.
+_WRAP_SECONDS = 2.0
+
+#: Seconds that all jobs together get to die when the sandbox closes.
+_CLOSE_SECONDS = 5.0
+
+_MESSAGE_BYTES = 65536
+_FDS = array.array("i")
+_ANCILLARY = socket.CMSG_SPACE(4 * _FDS.itemsize)
+_BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+
+
+class Running:
+    """One job: its number, its child, and how far its end has come."""
+
+    def __init__(self, number: int, status_fd: int, workdir: str, keep: bool) -> None:
+        self.number = number
+        self.status_fd = status_fd
+        self.workdir = workdir
+        self.keep = keep
+        self.pid = 0
+        self.since = time.monotonic()
+        self.kill_at: float | None = None
+        self.report: dict[str, Any] = {}
+        self.report_by = 0.0
+
+
+class Parent:
+    """The loop. ``idle`` is how many seconds without a job end it (the worker starts another when it needs one)."""
+
+    def __init__(self, control: socket.socket, work_root: str, idle: float) -> None:
+        self._control = control
+        self._work_root = work_root
+        self._idle = idle
+        self._worker = os.getppid()
+        self._pid = os.getpid()
+        self._jobs: dict[int, Running] = {}  # by pid of the child
+        self._ending: list[Running] = []
+        self._doomed: set[int] = set()
+        self._helpers: set[int] = set()
+        self._looked_into: set[str] = set()
+        self._trial: Trial | None = None
+        self._closing = False
+        self._leave_at = 0.0
+        self._last_job = time.monotonic()
+        self._poll = select.poll()
+        self._wakeup, writing = os.pipe()
+        for fd in (self._wakeup, writing):
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._asked_to_end)
+        self._poll.register(control.fileno(), select.POLLIN)
+        self._poll.register(self._wakeup, select.POLLIN)
+
+    def serve(self) -> None:
+        """Serve until the worker is gone or closes, or until nothing was asked for ``idle`` seconds."""
+        while not (self._closing and (not self._busy or time.monotonic() > self._leave_at)):
+            for fd, _event in self._poll.poll(self._wait_ms()):
+                if fd == self._wakeup:
+                    self._reap()
+                elif not self._receive():
+                    self._end_everything()
+            self._keep_time()
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._jobs or self._ending or self._helpers)
+
+    def _asked_to_end(self, *_: object) -> None:
+        self._end_everything()
+
+    def _receive(self) -> bool:
+        """Act on one message; False at the end of the conversation."""
+        try:
+            data, ancillary, _flags, _from = self._control.recvmsg(_MESSAGE_BYTES, _ANCILLARY)
+        except ConnectionError:
+            return False
+        if not data:
+            return False
+        message = json.loads(data)
+        if "start" in message:
+            fds = array.array("i")
+            for _level, _kind, payload in ancillary:
+                fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+            self._start(message, *fds)
+        elif "stop" in message:
+            self._stop(message["stop"], message["grace"])
+        return True
+
+    def _start(self, message: Mapping[str, Any], stdout: int, stderr: int, channel: int, status: int) -> None:
+        self._last_job = time.monotonic()
+        number = message["start"]
+        # The worker's number is unique for the worker, our pid is for the machine.
+        workdir = os.path.join(self._work_root, f"{self._pid}-{number}")
+        job = Running(number, status, workdir, message["keep"])
+        os.write(status, b"s")
+        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                child.run(self._pid, stdout, stderr, channel, workdir, job.keep)
+        except OSError as error:
+            _say(status, {"error": f"no process could be made for it: {error.strerror}"})
+            os.close(status)
+        else:
+            job.pid = pid
+            self._jobs[pid] = job
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
+            for fd in (stdout, stderr, channel):
+                os.close(fd)
+        self._look_into(message.get("file", ""), message.get("pack_path", ""))
+
+    def _stop(self, number: int, grace: float) -> None:
+        for job in self._jobs.values():
+            if job.number == number:
+                kernel.signal_tree(job.pid, signal.SIGTERM)
+                # A stopped (SIGSTOP) process cannot act on SIGTERM before it goes on.
+                kernel.send(job.pid, signal.SIGCONT, group=True)
+                job.kill_at = time.monotonic() + grace
+                return
+
+    # --- ends ---
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._wakeup, 512):
+                pass
+        finished: Trial | None = None
+        while True:
+            try:
+                # It stays a zombie for now, so that its number cannot name another process while its group is killed.
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                break
+            if ended is None:
+                break
+            pid = ended.si_pid
+            if pid in self._jobs:
+                kernel.send(pid, signal.SIGKILL, group=True)
+            _pid, status, usage = os.wait4(pid, 0)
+            self._doomed.discard(pid)
+            self._helpers.discard(pid)
+            if self._trial is not None and pid == self._trial.pid:
+                finished, self._trial = self._trial, None
+            job = self._jobs.pop(pid, None)
+            if job is not None:
+                job.report = {
+                    "pid": pid,
+                    "status": status,
+                    "cpu": round(usage.ru_utime + usage.ru_stime, 6),
+                    "rss_kb": usage.ru_maxrss,
+                }
+                job.report_by = time.monotonic() + _DEATH_SECONDS
+                self._ending.append(job)
+        if self._ending:
+            self._sweep()
+        if finished is not None:
+            self._end_trial(finished)
+
+    def _sweep(self) -> None:
+        """Kill what ended jobs left behind, and report the jobs of which nothing is left."""
+        if self._jobs or self._helpers or self._trial or self._doomed or kernel.has_children():
+            for pid in self._orphans():
+                self._doomed.add(pid)
+                kernel.send(pid, signal.SIGKILL)
+        at = time.monotonic()
+        late = [job for job in self._ending if at >= job.report_by]
+        for job in late if self._doomed else list(self._ending):
+            self._ending.remove(job)
+            if self._doomed:
+                job.report["left"] = sorted(self._doomed)
+            self._report(job)
+
+    def _orphans(self) -> list[int]:
+        known = {*self._jobs, *self._helpers, *self._doomed}
+        if self._trial is not None:
+            known.add(self._trial.pid)
+        first = min(job.report["pid"] for job in self._ending)
+        aged = time.monotonic() - min(job.since for job in self._ending) > _WRAP_SECONDS
+        return kernel.unknown_children(known, first, aged)
+
+    def _report(self, job: Running) -> None:
+        if not job.keep:
+            self._remove(job.workdir)
+        _say(job.status_fd, job.report)
+        os.close(job.status_fd)
+        self._last_job = time.monotonic()
+
+    def _remove(self, workdir: str) -> None:
+        try:
+            os.rmdir(workdir)
+        except FileNotFoundError:
+            return
+        except OSError:
+            # A large tree would keep us from our duties; a child takes it away.
+            pid = os.fork()
+            if pid == 0:
+                _remove_and_exit(workdir)
+            self._helpers.add(pid)
+
+    def _end_everything(self) -> None:
+        """The worker is gone, or wants us gone: so is all that runs here."""
+        if not self._closing:
+            self._closing = True
+            self._leave_at = time.monotonic() + _CLOSE_SECONDS
+        with contextlib.suppress(KeyError):
+            self._poll.unregister(self._control.fileno())
+        if self._trial is not None:
+            kernel.send(self._trial.pid, signal.SIGKILL)
+        for job in self._jobs.values():
+            kernel.signal_tree(job.pid, signal.SIGKILL)
+
+    # --- time ---
+
+    def _wait_ms(self) -> float:
+        due = [job.kill_at for job in self._jobs.values() if job.kill_at is not None]
+        due += [job.report_by for job in self._ending]
+        wait = min(due) - time.monotonic() if due else _PARENT_CHECK
+        return max(0.0, min(wait, _PARENT_CHECK)) * 1000
+
+    def _keep_time(self) -> None:
+        at = time.monotonic()
+        for job in self._jobs.values():
+            if job.kill_at is not None and at >= job.kill_at:
+                job.kill_at = None
+                kernel.signal_tree(job.pid, signal.SIGKILL)
+        if self._ending and any(at >= job.report_by for job in self._ending):
+            self._sweep()
+        if os.getppid() != self._worker:
+            self._end_everything()
+        elif not self._busy and at - self._last_job > self._idle:
+            # A job that is on its way finds no "s" on its pipe, and is started in another sandbox.
+            self._closing = True
+
+    # --- warmth ---
+
+    def _look_into(self, file: str, pack_path: str) -> None:
+        """Try out what ``file`` imports, when it has not been looked into and no other trial is on."""
+        if not file or file in self._looked_into or self._trial is not None:
+            return
+        self._looked_into.add(file)
+        names = imports_of(file, pack_path)
+        if names:
+            self._trial = Trial(names)
+
+    def _end_trial(self, trial: Trial) -> None:
+        for name in trial.harmless():
+            import_quietly(name)
+        gc.collect()
+        gc.freeze()
+
+
+def _remove_and_exit(workdir: str) -> NoReturn:
+    try:
+        kernel.become_helper()
+        shutil.rmtree(workdir, ignore_errors=True)
+    finally:
+        os._exit(0)
+
+
+def _say(fd: int, message: Mapping[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # the worker is gone
+        os.write(fd, json.dumps(message).encode("utf-8"))
+
+
+def main(control_fd: int, work_root: str, idle: float) -> None:
+    """Be the parent of the sandbox whose worker holds the other end of ``control_fd``."""
+    kernel.adopt_orphans()
+    gc.disable()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    os.set_inheritable(control_fd, False)
+    import_quietly("st_ops.sdk.run_action")
+    import_quietly("st2common.runners.base_action")
+    parent = Parent(socket.socket(fileno=control_fd), work_root, idle)
+    gc.collect()
+    gc.freeze()
+    parent.serve()

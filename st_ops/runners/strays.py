@@ -1,0 +1,77 @@
+"""Finding and ending processes that a dead sandbox or a dead worker left behind.
+
+While a sandbox lives, nothing escapes it (``sandbox/parent.py``). When it is killed itself, its children die with it,
+but what they had started in turn goes to init. Such processes are known by the mark that every process of a run
+inherits in its environment; it names worker and sandbox: ``<worker pid>.<its start time>.<number>``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from st_ops.runners.environment import MARK
+
+
+def worker_mark() -> str:
+    """The mark of this process: its pid and, since pids come round again, the moment it started (clock ticks)."""
+    return f"{os.getpid()}.{_start_time(os.getpid())}"
+
+
+def end_marked(mark: str) -> int:
+    """SIGKILL every process of ours whose mark is ``mark``; how many there were."""
+    count = 0
+    for pid, found in _marked():
+        if found == mark:
+            count += _kill(pid)
+    return count
+
+
+def end_strays() -> int:
+    """SIGKILL every process whose worker is gone; how many there were. For a worker to call at its start."""
+    count = 0
+    for pid, found in _marked():
+        worker, _, rest = found.partition(".")
+        start = rest.partition(".")[0]
+        # In another pid namespace (a container) the worker's number means another process.
+        if worker.isdigit() and _same_namespace(pid) and _start_time(int(worker)) != start:
+            count += _kill(pid)
+    return count
+
+
+def _marked() -> list[tuple[int, str]]:
+    found = []
+    needle = MARK.encode() + b"="
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit() or int(folder.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
+            for entry in (folder / "environ").read_bytes().split(b"\0"):
+                if entry.startswith(needle):
+                    found.append((int(folder.name), entry[len(needle) :].decode("utf-8", "replace")))
+    return found
+
+
+def _start_time(pid: int) -> str:
+    """Field 22 of /proc/<pid>/stat; "" when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _same_namespace(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/ns/pid").readlink() == Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return False
+
+
+def _kill(pid: int) -> int:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return 0
+    return 1
