@@ -64,9 +64,6 @@ class IntakeSettings(Section):
 class RulesSettings(Section):
     """The rules engine."""
 
-    partitions: int = Field(
-        16, ge=1, le=256, description="Series are spread over this many partitions among engines."
-    )
     batch: int = Field(500, ge=1, description="Most events matched in one transaction.")
 
 
@@ -83,6 +80,9 @@ class WorkerSettings(Section):
     )
     heartbeat_seconds: float = Field(3.0, gt=0, description="How often a worker extends its lease.")
     grace_seconds: float = Field(5.0, ge=0, description="Between SIGTERM and SIGKILL of a stopped action.")
+    drain_seconds: float = Field(
+        10.0, ge=0, description="At shutdown, how long running actions may go on before they are stopped."
+    )
     output_bytes: int = Field(10_485_760, ge=0, description="Most output kept of one execution, in bytes.")
     result_bytes: int = Field(67_108_864, ge=0, description="Largest result kept, in bytes.")
 
@@ -96,6 +96,30 @@ class SensorSettings(Section):
     )
     respawn_limit_seconds: float = Field(
         60.0, gt=0, description="Longest pause before a dead sensor is started again."
+    )
+    lease_seconds: float = Field(
+        15.0, gt=0, description="Sensors of a container silent for this long are taken over by another one."
+    )
+    grace_seconds: float = Field(5.0, ge=0, description="Between SIGTERM and SIGKILL of a stopped sensor.")
+    log_lines_per_second: float = Field(
+        50.0, gt=0, description="Lines of one sensor's output that are logged; more are counted and dropped."
+    )
+    environment: list[str] = Field(
+        default_factory=lambda: [
+            "HOME", "LANG", "LANGUAGE", "LC_*", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER",
+            "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+            "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
+        ],
+        description="Variables of the platform's environment that sensors see; a name ending in * is a prefix.",
+    )  # fmt: skip
+
+
+class SchedulesSettings(Section):
+    """The timers: core.st2.IntervalTimer, DateTimer and CronTimer."""
+
+    timezone: str = Field("UTC", description="Time zone of timers that name none.")
+    catch_up_seconds: float = Field(
+        60.0, ge=0, description="After a downtime, the last missed slot of a timer fires when it is younger than this."
     )
 
 
@@ -151,6 +175,7 @@ class Settings(BaseSettings):
     rules: RulesSettings = Field(default_factory=RulesSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     sensors: SensorSettings = Field(default_factory=SensorSettings)
+    schedules: SchedulesSettings = Field(default_factory=SchedulesSettings)
     packs: PacksSettings = Field(default_factory=PacksSettings)
     ssh: SshSettings = Field(default_factory=SshSettings)
     logs: LogSettings = Field(default_factory=LogSettings)

@@ -20,6 +20,7 @@ class Topic(StrEnum):
     EXECUTION_OUTPUT = "execution.output"
     EXECUTION_CANCEL = "execution.cancel"
     REGISTRY_CHANGED = "registry.changed"
+    ANNOUNCEMENT = "announcement"
 
 
 class Bell(Model):

@@ -35,6 +35,8 @@ class NewEvent(Model):
     series: str = ""
     episode: str = ""
     trace_tag: str = ""
+    #: The trace it continues; "" starts one of its own.
+    trace_id: str = ""
     #: Where it came from, for people: ``webhook alertmanager``, ``sensor linux.FileWatch``, ``api admin``.
     source: str = ""
 

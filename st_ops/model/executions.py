@@ -11,6 +11,10 @@ from st_ops.model.identity import new_id, now
 from st_ops.model.status import Status
 
 
+#: The queue of executions that the workflow engine conducts; no worker takes from it.
+WORKFLOW_QUEUE = "workflows"
+
+
 class TaskIdentity(Model):
     """Which task of which workflow an execution is. ``key`` is unique in its workflow: task, route, item and try."""
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.model.events import (
     Accepted,
@@ -150,10 +149,16 @@ def _count(tx: Tx, query: Select[Any]) -> int:
     return tx.execute(select(func.count()).select_from(query.subquery())).scalar_one()
 
 
-def insert_enforcements(tx: Tx, entries: Sequence[RuleEnforcement]) -> set[str]:
-    """Store enforcements; answers the ids of those that are new (guarantee 2: at most one per event and rule)."""
-    if not entries:
+def enforced_pairs(tx: Tx, event_ids: Collection[str]) -> set[tuple[str, str]]:
+    """(event id, rule ref) of what was enforced already for these events."""
+    if not event_ids:
         return set()
+    query = select(enforcement.c.event_id, enforcement.c.rule_ref).where(enforcement.c.event_id.in_(list(event_ids)))
+    return {(event_id, rule_ref) for event_id, rule_ref in tx.execute(query)}
+
+
+def insert_enforcements(tx: Tx, entries: Sequence[RuleEnforcement]) -> None:
+    """Store enforcements. Raises IntegrityError for a second one of an event and rule (guarantee 2): nothing is kept."""
     rows = [
         {
             "id": entry.id,
@@ -166,10 +171,8 @@ def insert_enforcements(tx: Tx, entries: Sequence[RuleEnforcement]) -> set[str]:
         }
         for entry in entries
     ]
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    tx.execute(dialect.insert(enforcement).on_conflict_do_nothing(), rows)
-    found = tx.execute(select(enforcement.c.id).where(enforcement.c.id.in_([entry.id for entry in entries])))
-    return set(found.scalars())
+    if rows:
+        tx.execute(insert(enforcement), rows)
 
 
 def find_enforcements(

@@ -257,6 +257,9 @@ def _changes(tx: Tx, wish: Move, current: Execution) -> dict[str, Any]:
         changes.update(worker_id=None, start_timestamp=None, token=current.token + 1)
     if wish.status is Status.RUNNING and current.start_timestamp is None:
         changes["start_timestamp"] = now()
+    if wish.status is Status.PENDING:
+        # It waits for a person, not for a process: no worker's death concerns it.
+        changes["worker_id"] = None
     if wish.status is Status.ABANDONED:
         changes["token"] = current.token + 1
     if not isinstance(wish.result, Unset):

@@ -179,6 +179,7 @@ workflow_log = Table(
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("at", Micros, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
     Column("data", Json, nullable=False),
 )
 

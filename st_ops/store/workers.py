@@ -145,6 +145,12 @@ def leases(tx: Tx, prefix: str) -> dict[str, str]:
     return {name: owner for name, owner in tx.execute(query)}
 
 
+def release_lease(tx: Tx, name: str, owner: str) -> None:
+    """Let go of one lease, if ``owner`` holds it."""
+    held = (lease.c.name == name, lease.c.owner == owner)
+    tx.execute(update(lease).where(*held).values(expires_at=from_micros(0)))
+
+
 def release_leases(tx: Tx, owner: str) -> None:
     """Let go of every lease of ``owner``; the tokens stay, so that they keep growing."""
     tx.execute(update(lease).where(lease.c.owner == owner).values(expires_at=from_micros(0)))

@@ -6,31 +6,38 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
 
+from st_ops.errors import Conflict
 from st_ops.model.identity import now
 from st_ops.store.database import Tx
 from st_ops.store.schema import workflow_log
 
 
-def append(tx: Tx, workflow_id: str, first_seq: int, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Add (kind, data) entries as ``first_seq``, ``first_seq + 1`` …
+#: One row: kind, key of the run or child it is about, and the rest.
+Entry = tuple[str, str, dict[str, Any]]
 
-    Raises sqlalchemy.exc.IntegrityError when another engine wrote one of these: read the log again.
+
+def append(tx: Tx, workflow_id: str, first_seq: int, entries: Sequence[Entry]) -> None:
+    """Add entries as ``first_seq``, ``first_seq + 1`` and so on.
+
+    Raises Conflict when another engine wrote one of these meanwhile: read the log again.
     """
     moment = now()
     rows = [
-        {"workflow_id": workflow_id, "seq": first_seq + index, "at": moment, "kind": kind, "data": data}
-        for index, (kind, data) in enumerate(entries)
+        {"workflow_id": workflow_id, "seq": first_seq + index, "at": moment, "kind": kind, "key": key, "data": data}
+        for index, (kind, key, data) in enumerate(entries)
     ]
-    if rows:
+    if not rows:
+        return
+    try:
         tx.execute(insert(workflow_log), rows)
+    except IntegrityError as exc:
+        raise Conflict(f"Another engine went on with workflow {workflow_id}.", conflict_id=workflow_id) from exc
 
 
-def read(tx: Tx, workflow_id: str, after_seq: int = -1) -> list[tuple[int, str, dict[str, Any]]]:
-    """(seq, kind, data) of one workflow in order, after ``after_seq``."""
-    query = (
-        select(workflow_log.c.seq, workflow_log.c.kind, workflow_log.c.data)
-        .where(workflow_log.c.workflow_id == workflow_id, workflow_log.c.seq > after_seq)
-        .order_by(workflow_log.c.seq)
-    )
-    return [(seq, kind, data) for seq, kind, data in tx.execute(query)]
+def read(tx: Tx, workflow_id: str) -> list[Entry]:
+    """The whole log of one workflow, in order."""
+    query = select(workflow_log.c.kind, workflow_log.c.key, workflow_log.c.data)
+    rows = tx.execute(query.where(workflow_log.c.workflow_id == workflow_id).order_by(workflow_log.c.seq))
+    return [(kind, key, data) for kind, key, data in rows]

@@ -1,0 +1,83 @@
+"""The loop every engine runs: woken by bells, and by the sweep when a bell was lost, it works until nothing is left."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+
+from st_ops.bus.interface import Bus
+from st_ops.errors import StOpsError
+from st_ops.model.bells import Bell, Topic
+
+log = logging.getLogger(__name__)
+
+#: Longest pause between two tries while the store is away, in seconds.
+_LONGEST_PAUSE = 10.0
+
+
+class EngineLoop:
+    """One thread that calls ``work`` until it answers False, whenever a bell of ``topics`` rings and at every sweep."""
+
+    def __init__(
+        self, name: str, bus: Bus, topics: Sequence[Topic], work: Callable[[], bool], sweep_seconds: float
+    ) -> None:
+        """``work`` does one batch and answers whether it is worth calling again at once."""
+        self._name = name
+        self._bus = bus
+        self._topics = topics
+        self._work = work
+        self._sweep_seconds = sweep_seconds
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def open(self) -> None:
+        """Subscribe and start."""
+        if self._topics:
+            self._bus.subscribe(self._topics, self._rung)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let the batch under way end, then stop. Idempotent."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    @property
+    def closing(self) -> bool:
+        """True once ``close`` was called: long work should end at the next good moment."""
+        return self._closing.is_set()
+
+    def wake(self) -> None:
+        """Look into the store now."""
+        self._wake.set()
+
+    def _rung(self, bell: Bell) -> None:
+        self._wake.set()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._closing.is_set():
+            # Cleared first: a bell during the work means another round.
+            self._wake.clear()
+            try:
+                while self._work() and not self._closing.is_set():
+                    failures = 0
+                failures = 0
+            except StOpsError as exc:
+                failures += 1
+                log.warning("%s failed, trying again: %s", self._name, exc)
+            except Exception:  # the edge of this loop: the next round tries again
+                failures += 1
+                log.exception("%s failed, trying again.", self._name)
+            self._pause(failures)
+
+    def _pause(self, failures: int) -> None:
+        if not failures:
+            self._wake.wait(self._sweep_seconds)
+            return
+        longest = min(_LONGEST_PAUSE, 0.1 * 2 ** min(failures, 10))
+        self._closing.wait(longest * (0.5 + random.random() / 2))  # noqa: S311 - jitter, no secret

@@ -1,0 +1,98 @@
+"""From a claimed execution to the job a runner gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from st_ops.executions.masking import Masker
+from st_ops.executions.parameters import ParameterRendering, schema_of
+from st_ops.expressions.masking import secret_names
+from st_ops.model.executions import Execution
+from st_ops.model.resources import Action, Pack
+from st_ops.model.runner_types import resolve
+from st_ops.packs.catalog import Catalog
+from st_ops.runners.base import Job
+from st_ops.security.tokens import Tokens
+
+#: Seconds that the token of an action outlives its timeout, and its life when there is none.
+_TOKEN_MARGIN = 300.0
+_TOKEN_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class PreparedJob:
+    """A job and what must not be seen of it."""
+
+    job: Job
+    masker: Masker
+
+
+class Jobs:
+    """Prepares jobs."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        parameters: ParameterRendering,
+        tokens: Tokens,
+        api_url: Callable[[], str],
+        configs: Callable[[str], Mapping[str, Any]],
+        secret_config: Callable[[str], list[Any]],
+        interpreter: Callable[[str], str],
+    ) -> None:
+        """``configs``, ``secret_config`` and ``interpreter`` answer, for a pack's ref, its resolved config,
+        the secret values in it, and the Python that runs it.
+        """
+        self._catalog = catalog
+        self._parameters = parameters
+        self._tokens = tokens
+        self._api_url = api_url
+        self._configs = configs
+        self._secret_config = secret_config
+        self._interpreter = interpreter
+
+    def prepare(self, execution: Execution) -> PreparedJob:
+        """The job of a claimed execution. Raises NotFound when its action is gone, ExpressionError, InvalidInput."""
+        snapshot = self._catalog.current()
+        action = snapshot.action(execution.action)
+        pack = snapshot.packs.get(action.pack)
+        values = self._parameters.for_run(
+            action, execution.parameters, user=execution.user, context=execution.context
+        )
+        runner = resolve(action.runner_type)
+        schema = schema_of(action)
+        hidden: list[Any] = [values.get(name) for name in secret_names(schema)]
+        hidden += self._secret_config(action.pack)
+        runner_values = {key: value for key, value in values.items() if key in runner.parameters}
+        timeout = runner_values.get("timeout")
+        job = Job(
+            execution=execution, action=action, pack_path=pack.path if pack else "",
+            runner_parameters=runner_values,
+            parameters={key: value for key, value in values.items() if key not in runner.parameters},
+            config=self._configs(action.pack), timeout=float(timeout) if timeout else None,
+            environment=self._environment(execution, action, timeout),
+            python=self._interpreter(action.pack) if runner.name == "python-script" else "",
+            preload=_preload(pack),
+        )  # fmt: skip
+        return PreparedJob(job, Masker(hidden))
+
+    def _environment(self, execution: Execution, action: Action, timeout: float | None) -> dict[str, str]:
+        seconds = float(timeout) + _TOKEN_MARGIN if timeout else _TOKEN_SECONDS
+        token = self._tokens.sign(execution.user or "system", execution.id, seconds)
+        url = self._api_url()
+        return {
+            "ST2_ACTION_PACK_NAME": action.pack,
+            "ST2_ACTION_EXECUTION_ID": execution.id,
+            "ST2_ACTION_API_URL": url,
+            "ST2_ACTION_AUTH_TOKEN": token,
+            "ST2_ACTION_DEBUG": "",
+            "ST2_API_URL": url,
+            "ST2_AUTH_TOKEN": token,
+            "ST_OPS_EXECUTION_ID": execution.id,
+        }
+
+
+def _preload(pack: Pack | None) -> bool:
+    return pack is None or pack.preload

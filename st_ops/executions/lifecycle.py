@@ -1,0 +1,155 @@
+"""Changing statuses, with all that a change entails: audit (in the store), events for rules, bells.
+
+Every stage moves executions through here; the store's ``move`` checks that the move is legal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from st_ops.bus.interface import Bus
+from st_ops.expressions.masking import mask
+from st_ops.intake.accept import emit
+from st_ops.model.bells import Bell, Topic
+from st_ops.model.events import NewEvent
+from st_ops.model.executions import Execution
+from st_ops.model.identity import iso
+from st_ops.model.status import Status
+from st_ops.packs.catalog import Catalog, Snapshot
+from st_ops.store import executions
+from st_ops.store.database import Database, Tx
+from st_ops.store.executions import Move, Moved, Unset
+
+#: StackStorm's trigger for every finished execution; emitted only while a rule listens.
+ACTION_TRIGGER = "core.st2.generic.actiontrigger"
+#: StackStorm's trigger for notifications that an action or a workflow asks for.
+NOTIFY_TRIGGER = "core.st2.generic.notifytrigger"
+
+
+@dataclass
+class Bells:
+    """What to ring once the transaction is committed."""
+
+    changed: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
+    canceling: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
+
+    def ring(self, bus: Bus) -> None:
+        """Publish them."""
+        for topic, ids in (
+            (Topic.EXECUTION_FINISHED, self.finished),
+            (Topic.EXECUTION_REQUESTED, self.requested),
+            (Topic.EVENT_ACCEPTED, self.accepted),
+            (Topic.EXECUTION_CANCEL, self.canceling),
+            (Topic.EXECUTION_CHANGED, self.changed),
+        ):
+            if ids:
+                bus.publish(Bell(topic=topic, ids=ids))
+
+
+class Lifecycle:
+    """Moves executions."""
+
+    def __init__(self, database: Database, bus: Bus, catalog: Catalog) -> None:
+        self._database = database
+        self._bus = bus
+        self._catalog = catalog
+
+    def move(self, moves: Sequence[Move]) -> list[Moved]:
+        """Move in a transaction of its own and ring."""
+        bells = Bells()
+        with self._database.write() as tx:
+            done = self.move_in(tx, moves, bells)
+        bells.ring(self._bus)
+        return done
+
+    def move_in(self, tx: Tx, moves: Sequence[Move], bells: Bells) -> list[Moved]:
+        """Move within the caller's transaction; the caller rings ``bells`` after its commit."""
+        done = executions.move(tx, moves)
+        over = []
+        for entry in done:
+            if entry.refused or entry.execution is None:
+                continue
+            bells.changed.append(entry.execution.id)
+            if entry.move.status.terminal:
+                bells.finished.append(entry.execution.id)
+                over.append(entry)
+            elif entry.move.status is Status.CANCELING:
+                bells.canceling.append(entry.execution.id)
+            elif entry.move.status is Status.REQUESTED:
+                bells.requested.append(entry.execution.id)
+        if over:
+            self._announce(tx, over, bells)
+        return done
+
+    def _announce(self, tx: Tx, over: Sequence[Moved], bells: Bells) -> None:
+        snapshot = self._catalog.current(tx)
+        for trigger, make in ((ACTION_TRIGGER, action_event), (NOTIFY_TRIGGER, notify_event)):
+            if trigger not in snapshot.listened:
+                continue
+            found = [make(entry, snapshot) for entry in over if entry.execution is not None]
+            for event in [event for event in found if event is not None]:
+                answers = emit(tx, [event])
+                bells.accepted += [answer.id for answer in answers if not answer.duplicate]
+
+
+def _facts(entry: Moved, snapshot: Snapshot) -> tuple[Execution, dict[str, object], object]:
+    execution = entry.execution
+    assert execution is not None
+    action = snapshot.actions.get(execution.action)
+    parameters = mask(action.parameters if action else {}, execution.parameters)
+    result = None if isinstance(entry.move.result, Unset) else entry.move.result
+    return execution, parameters, result
+
+
+def action_event(entry: Moved, snapshot: Snapshot) -> NewEvent | None:
+    """The event that tells rules of a finished execution (StackStorm 1.5)."""
+    execution, parameters, result = _facts(entry, snapshot)
+    started = execution.start_timestamp or execution.created_at
+    payload = {
+        "execution_id": execution.id,
+        "status": entry.move.status.value,
+        "start_timestamp": iso(started),
+        "action_name": execution.action.partition(".")[2],
+        "action_ref": execution.action,
+        "runner_ref": execution.runner,
+        "parameters": parameters,
+        "result": result,
+    }
+    return NewEvent(
+        trigger=ACTION_TRIGGER, payload=payload, delivery=f"execution/{execution.id}/{entry.move.status}",
+        series=execution.action, source=f"execution {execution.id}",
+    )  # fmt: skip
+
+
+def notify_event(entry: Moved, snapshot: Snapshot) -> NewEvent | None:
+    """The event of a ``notify`` block: on-complete, else on-success or on-failure (StackStorm 1.12)."""
+    execution, _, result = _facts(entry, snapshot)
+    action = snapshot.actions.get(execution.action)
+    notify = execution.notify or (action.notify if action else {})
+    outcome = "on-success" if entry.move.status is Status.SUCCEEDED else "on-failure"
+    block = notify.get("on-complete") or notify.get(outcome) or notify.get(outcome.replace("-", "_"))
+    if not block:
+        return None
+    routes = block.get("routes") or block.get("channels") or ["default"]
+    payload = {
+        "execution_id": execution.id,
+        "status": entry.move.status.value,
+        "start_timestamp": iso(execution.start_timestamp or execution.created_at),
+        "end_timestamp": iso(entry.at),
+        "action_ref": execution.action,
+        "runner_ref": execution.runner,
+        "channel": routes[0],
+        "route": routes[0],
+        "message": block.get("message", ""),
+        "data": {**(block.get("data") or {}), "result": orjson.dumps(result, default=str).decode()},
+    }
+    return NewEvent(
+        trigger=NOTIFY_TRIGGER, payload=payload, delivery=f"notify/{execution.id}/{entry.move.status}",
+        source=f"execution {execution.id}",
+    )  # fmt: skip

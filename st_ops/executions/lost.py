@@ -1,0 +1,100 @@
+"""What becomes of executions whose worker was lost (guarantee 4)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+
+from st_ops.bus.interface import Bus
+from st_ops.executions.lifecycle import Bells, Lifecycle
+from st_ops.logs import facts
+from st_ops.model.executions import WORKFLOW_QUEUE, Execution
+from st_ops.model.status import Status
+from st_ops.store import workers
+from st_ops.store.database import Database, Tx
+from st_ops.store.executions import Move
+
+log = logging.getLogger(__name__)
+
+
+def decide(execution: Execution) -> Move:
+    """The move of an execution whose worker is gone, with the reason for the audit log."""
+    lost = f"worker {execution.worker_id} was lost while it ran this"
+    actor = "reaper"
+    if execution.status is Status.CANCELING:
+        return Move(execution_id=execution.id, status=Status.CANCELED, actor=actor, reason=f"{lost}, canceling")
+    if execution.idempotent:
+        reason = f"{lost}; the action is idempotent, so it is run again"
+        return Move(execution_id=execution.id, status=Status.REQUESTED, actor=actor, reason=reason)
+    reason = f"{lost}; whether it took effect is unknown, and the action is not declared idempotent"
+    return Move(execution_id=execution.id, status=Status.ABANDONED, actor=actor, reason=reason, result={"error": reason})
+
+
+class Reaper:
+    """Notices lapsed leases, on any node, and moves what the lost workers held."""
+
+    def __init__(
+        self, database: Database, bus: Bus, lifecycle: Lifecycle, *, interval: float, found_workflows: Callable[[], None]
+    ) -> None:
+        """``interval`` in seconds; ``found_workflows`` is called when workflows of a lost engine await a new one."""
+        self._database = database
+        self._bus = bus
+        self._lifecycle = lifecycle
+        self._interval = interval
+        self._found_workflows = found_workflows
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
+
+    def open(self) -> None:
+        """Declare this host's dead processes lost at once, then watch the leases."""
+        with self._database.write() as tx:
+            for worker in workers.find(tx):
+                if worker.host == socket.gethostname() and not _alive(worker.pid):
+                    workers.unregister(tx, worker.id)
+        self.sweep()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop. Idempotent."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.wait(self._interval):
+            try:
+                self.sweep()
+            except Exception:  # the edge of this loop: the next round tries again
+                log.exception("Looking for lost workers failed.")
+
+    def sweep(self) -> list[Execution]:
+        """One round; answers the executions that were moved."""
+        bells = Bells()
+        with self._database.write() as tx:
+            for worker in workers.reap_lapsed(tx):
+                log.warning("Worker %s on %s was lost.", worker.id, worker.host, extra=facts(worker_id=worker.id))
+            orphans = workers.orphans(tx)
+            plain = [entry for entry in orphans if entry.queue != WORKFLOW_QUEUE]
+            self._move(tx, plain, bells)
+        bells.ring(self._bus)
+        if len(plain) != len(orphans):
+            self._found_workflows()
+        return plain
+
+    def _move(self, tx: Tx, orphans: Sequence[Execution], bells: Bells) -> None:
+        moves = [decide(entry) for entry in orphans]
+        for done in self._lifecycle.move_in(tx, moves, bells):
+            log.warning("%s", done.move.reason, extra=facts(execution_id=done.move.execution_id, status=done.move.status))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

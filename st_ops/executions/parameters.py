@@ -1,0 +1,84 @@
+"""The parameters of an execution: rendered and checked at request, opened and cast at run (StackStorm 1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from st_ops.errors import InvalidInput
+from st_ops.expressions.datastore import datastore
+from st_ops.expressions.jinja import Templates
+from st_ops.expressions.masking import secret_names
+from st_ops.expressions.parameters import render_final, render_live
+from st_ops.expressions.parameters_schema import effective_schema, validate
+from st_ops.model.base import Object
+from st_ops.model.resources import Action
+from st_ops.model.runner_types import resolve
+from st_ops.security.key_values import KeyValues
+from st_ops.security.secrets import SecretBox, is_sealed
+
+#: pack → its resolved config.
+Configs = Callable[[str], Mapping[str, Any]]
+
+
+def schema_of(action: Action) -> dict[str, Object]:
+    """The effective schema of the action's parameters: the runner's, with what the action overrides and adds."""
+    return effective_schema(resolve(action.runner_type).parameters, action.parameters)
+
+
+class ParameterRendering:
+    """Renders parameters with what templates may see, and keeps secrets sealed in between."""
+
+    def __init__(self, key_values: KeyValues, box: SecretBox, configs: Configs) -> None:
+        self._key_values = key_values
+        self._box = box
+        self._configs = configs
+        self._templates = Templates(key_values.decrypt)
+
+    def for_request(
+        self, action: Action, given: Mapping[str, Any], *, user: str, context: Mapping[str, Any],
+        names: Mapping[str, Any], literal: bool = False,
+    ) -> Object:  # fmt: skip
+        """The parameters to store: templates rendered, checked against the schema, secret ones sealed.
+
+        Raises InvalidInput naming the parameter, ExpressionError for a template that fails.
+        """
+        schema = schema_of(action)
+        unknown = sorted(set(given) - set(schema))
+        if unknown:
+            raise InvalidInput(
+                f"Action '{action.ref}' has no parameter '{unknown[0]}'; it takes: {', '.join(sorted(schema)) or 'none'}.",
+                where=unknown[0],
+            )
+        opened = {key: self._box.open_values(value) for key, value in given.items()}
+        rendered = render_live(
+            schema, opened, self._names(action, user, context, names), templates=self._templates, literal=literal
+        )
+        validate(schema, rendered)
+        return self._seal(schema, rendered)
+
+    def for_run(self, action: Action, stored: Mapping[str, Any], *, user: str, context: Mapping[str, Any]) -> Object:
+        """The values the run gets: secrets opened, defaults filled in, cast to the declared types."""
+        opened = {key: self._box.open_values(value) for key, value in stored.items()}
+        names = self._names(action, user, context, {})
+        return render_final(schema_of(action), opened, names, templates=self._templates)
+
+    def sealed(self, action: Action, given: Mapping[str, Any]) -> Object:
+        """The parameters as given, secret ones sealed: for executions that could not be granted."""
+        return self._seal(schema_of(action), given)
+
+    def _seal(self, schema: Mapping[str, Object], values: Mapping[str, Any]) -> Object:
+        secret = secret_names(schema)
+        return {
+            key: self._box.seal_value(value) if key in secret and value is not None and not is_sealed(value) else value
+            for key, value in values.items()
+        }
+
+    def _names(self, action: Action, user: str, context: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+        reader = str(context.get("api_user") or user)
+        return {
+            **datastore(self._key_values.lookup, reader),
+            "action_context": {"user": user, "pack": action.pack, **context},
+            "config_context": self._configs(action.pack),
+            **names,
+        }

@@ -1,0 +1,107 @@
+"""From folders to the registry: load, compare digests, write what changed, remove what is gone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from st_ops.bus.interface import Bus
+from st_ops.errors import NotFound
+from st_ops.logs import facts
+from st_ops.model.bells import Bell, Topic
+from st_ops.model.records import AuditEntry
+from st_ops.packs.loader import LoadedPack, load_pack
+from st_ops.packs.problems import Problem
+from st_ops.store import audit, registry
+from st_ops.store.database import Database, Tx
+
+log = logging.getLogger(__name__)
+
+
+class Registrar:
+    """Registers the packs of the given folders."""
+
+    def __init__(self, database: Database, bus: Bus, folders: Callable[[], Sequence[Path]]) -> None:
+        """``folders`` answers every pack folder there is now; of two with one ref the first counts."""
+        self._database = database
+        self._bus = bus
+        self._folders = folders
+
+    def reload(self, refs: Sequence[str] = ()) -> Mapping[str, Any]:
+        """Register what these packs' folders hold now (none given: all packs, and packs whose folder is gone leave).
+
+        Answers ``{packs, changed, removed, <kind>: count …, problems: [{path, line, key, message, …}]}``.
+        Raises NotFound for a pack that no folder holds.
+        """
+        loaded = self._load(refs)
+        counts: dict[str, int] = {}
+        problems = [self._report(pack, problem) for pack in loaded for problem in pack.problems]
+        changed = 0
+        with self._database.write() as tx:
+            for pack in loaded:
+                changed += self._register(tx, pack)
+                for kind, _ in pack.all():
+                    counts[kind] = counts.get(kind, 0) + 1
+            removed = 0 if refs else self._remove_gone(tx, {pack.pack.ref for pack in loaded})
+        if changed or removed:
+            self._bus.publish(Bell(topic=Topic.REGISTRY_CHANGED, ids=[pack.pack.ref for pack in loaded]))
+        log.info("Packs registered.", extra=facts(packs=len(loaded), changed=changed, removed=removed, problems=len(problems)))
+        return {"packs": len(loaded), "changed": changed, "removed": removed, **counts, "problems": problems}
+
+    def _load(self, refs: Sequence[str]) -> list[LoadedPack]:
+        found: dict[str, LoadedPack] = {}
+        for folder in self._folders():
+            if refs and folder.name not in refs and not _may_be(folder, refs):
+                continue
+            pack = load_pack(folder)
+            earlier = found.setdefault(pack.pack.ref, pack)
+            if earlier is not pack:
+                message = f"The pack '{pack.pack.ref}' lies in {earlier.pack.path} too; this one is left out."
+                earlier.problems.append(Problem(path=str(folder), message=message, kind="pack", ref=pack.pack.ref))
+        for ref in refs:
+            if ref not in found:
+                raise NotFound("pack", ref, "No pack folder holds it.")
+        return [pack for pack in found.values() if not refs or pack.pack.ref in refs]
+
+    def _register(self, tx: Tx, loaded: LoadedPack) -> int:
+        """Write what differs from the registry; answers how many resources changed."""
+        ref = loaded.pack.ref
+        before = registry.digests(tx, ref)
+        wanted = {(kind, item.ref): (item, loaded.digests[kind, item.ref]) for kind, item in loaded.all()}
+        new = [entry for key, entry in wanted.items() if before.get(key) != entry[1]]
+        gone = [key for key in before if key not in wanted]
+        row = registry.pack_row(tx, ref)
+        if row is not None and row["digest"] == loaded.digest and not new and not gone and not loaded.problems:
+            return 0
+        registry.put(tx, new)
+        for kind in {kind for kind, _ in gone}:
+            registry.remove(tx, kind, [key for other, key in gone if other == kind])
+        registry.put_pack(tx, loaded.pack, loaded.digest, [asdict(problem) for problem in loaded.problems])
+        audit.record(tx, [AuditEntry(
+            verb="registered", kind="pack", ref=ref, detail={"changed": len(new), "removed": len(gone)},
+            reason=f"{len(loaded.problems)} problems" if loaded.problems else "",
+        )])  # fmt: skip
+        return len(new) + len(gone)
+
+    def _remove_gone(self, tx: Tx, present: set[str]) -> int:
+        gone = [pack.ref for pack in registry.packs(tx) if pack.ref not in present]
+        for ref in gone:
+            registry.remove_pack(tx, ref)
+            audit.record(tx, [AuditEntry(verb="removed", kind="pack", ref=ref, reason="its folder is gone")])
+        return len(gone)
+
+    def _report(self, pack: LoadedPack, problem: Problem) -> dict[str, Any]:
+        log.warning("%s", problem, extra=facts(pack=pack.pack.ref))
+        return {"pack": pack.pack.ref, **asdict(problem), "path": str(Path(pack.pack.path) / problem.path)}
+
+
+def _may_be(folder: Path, refs: Sequence[str]) -> bool:
+    """True when the folder's pack.yaml names one of ``refs`` (a folder may be called otherwise)."""
+    try:
+        text = (folder / "pack.yaml").read_text()
+    except OSError:
+        return False
+    return any(ref in text for ref in refs)

@@ -1,0 +1,187 @@
+"""The rules engine: events in, enforcements and requested executions out, in one transaction per batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from st_ops.bus.interface import Bus
+from st_ops.bus.loop import EngineLoop
+from st_ops.errors import ExpressionError
+from st_ops.executions.lifecycle import Bells
+from st_ops.executions.requests import Request, Requests
+from st_ops.expressions.jinja import Templates
+from st_ops.logs import facts
+from st_ops.model.bells import Topic
+from st_ops.model.events import EnforcementStatus, InstanceStatus, RuleEnforcement, TriggerInstance
+from st_ops.model.identity import iso, now
+from st_ops.model.records import AuditEntry
+from st_ops.model.resources import Rule
+from st_ops.packs.catalog import Catalog, Snapshot
+from st_ops.rules.enforce import render_action
+from st_ops.rules.matcher import Match, RuleSet
+from st_ops.rules.partitions import Partitions
+from st_ops.security.key_values import KeyValues
+from st_ops.settings import RulesSettings, WorkerSettings
+from st_ops.store import audit, events
+from st_ops.store.database import Database, Tx
+from st_ops.store.membership import Membership
+
+log = logging.getLogger(__name__)
+
+#: The user of executions that rules request (StackStorm's system user).
+RULES_USER = "stanley"
+
+
+class RulesEngine:
+    """Matches pending events of the partitions it holds, in the order of their acceptance (guarantee 11)."""
+
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        catalog: Catalog,
+        requests: Requests,
+        key_values: KeyValues,
+        settings: RulesSettings,
+        lease: WorkerSettings,
+        sweep_seconds: float,
+    ) -> None:
+        """``lease`` says how long silence means death, and how often to show life."""
+        self._database = database
+        self._bus = bus
+        self._catalog = catalog
+        self._requests = requests
+        self._key_values = key_values
+        self._batch = settings.batch
+        self._templates = Templates(key_values.decrypt)
+        self._rules: tuple[int, RuleSet] = (-2, RuleSet([], self._templates))
+        self._partitions = Partitions(database, lease.lease_seconds)
+        self._membership = Membership(
+            database, kind="rules", settings=lease, on_beat=self._balance, on_lost=self._balance
+        )
+        self._loop = EngineLoop("rules", bus, [Topic.EVENT_ACCEPTED], self._drain, sweep_seconds)
+
+    def open(self) -> None:
+        """Take a share of the partitions and start matching."""
+        self._membership.open()
+        self._balance()
+        self._loop.open()
+
+    def close(self) -> None:
+        """Let the batch under way end and give the partitions back. Idempotent."""
+        self._loop.close()
+        self._partitions.release(self._membership.id)
+        self._membership.close()
+
+    def _balance(self) -> None:
+        if self._partitions.balance(self._membership.id):
+            self._loop.wake()
+
+    def _rule_set(self, snapshot: Snapshot) -> RuleSet:
+        version, rules = self._rules
+        if version != snapshot.version:
+            rules = RuleSet([rule for rule in snapshot.rules.values() if rule.enabled], self._templates)
+            self._rules = (snapshot.version, rules)
+        return rules
+
+    def _drain(self) -> bool:
+        """Match one batch; True when there may be more."""
+        numbers = self._partitions.numbers()
+        if numbers == []:
+            return False
+        with self._database.read() as tx:
+            batch = events.pending(tx, numbers, self._batch)
+            if not batch:
+                return False
+            snapshot = self._catalog.current(tx)
+        rules = self._rule_set(snapshot)
+        decided = [(event, self._match(rules, event)) for event in batch]
+        bells = Bells()
+        with self._database.write() as tx:
+            if not self._partitions.still_held(tx, self._membership.id):
+                log.warning("Partitions were lost meanwhile; another engine matches these events.")
+                return False
+            self._record(tx, decided, bells)
+        bells.ring(self._bus)
+        return len(batch) == self._batch
+
+    def _match(self, rules: RuleSet, event: TriggerInstance) -> list[Match]:
+        return rules.match(event.trigger, event.payload, self._key_values.lookup, now())
+
+    def _record(self, tx: Tx, decided: Sequence[tuple[TriggerInstance, list[Match]]], bells: Bells) -> None:
+        """Write what was decided: enforcements, executions, audit, and that the events are done."""
+        # What was enforced before a crash, or by another engine, is not enforced again.
+        enforced = events.enforced_pairs(tx, [event.id for event, found in decided if found])
+        wishes: list[tuple[TriggerInstance, Match, Request | None, str]] = []
+        failed = set()
+        for event, found in decided:
+            for match in found:
+                if (event.id, match.rule.ref) in enforced:
+                    continue
+                wish, error = self._wish(event, match)
+                wishes.append((event, match, wish, error))
+                if error:
+                    failed.add(event.id)
+        stored = iter(
+            self._requests.request_in(tx, [wish for _, _, wish, _ in wishes if wish is not None], bells)
+        )
+        entries = [
+            _enforcement(event, match.rule, next(stored).id if wish is not None else None, error)
+            for event, match, wish, error in wishes
+        ]
+        events.insert_enforcements(tx, entries)
+        audit.record(tx, [_audit(event, entry) for (event, *_), entry in zip(wishes, entries, strict=True)])
+        done = [event.id for event, _ in decided]
+        events.finish(tx, [key for key in done if key not in failed], InstanceStatus.PROCESSED)
+        events.finish(tx, [key for key in done if key in failed], InstanceStatus.PROCESSING_FAILED)
+        for entry in entries:
+            log.info("Rule %s matched.", entry.rule_ref, extra=facts(
+                trigger_instance_id=entry.trigger_instance_id, execution_id=entry.execution_id))  # fmt: skip
+
+    def _wish(self, event: TriggerInstance, match: Match) -> tuple[Request | None, str]:
+        """The execution a match asks for, or why there is none."""
+        if match.error is not None:
+            return None, match.error
+        rule = match.rule
+        try:
+            parameters = render_action(rule, event.payload, self._key_values.lookup, self._templates)
+        except ExpressionError as exc:
+            return None, f"A parameter of action '{rule.action.ref}' could not be rendered: {exc}"
+        return _request(event, rule, parameters), ""
+
+
+def _request(event: TriggerInstance, rule: Rule, parameters: Mapping[str, Any]) -> Request:
+    context = {
+        "trigger_instance": {
+            "id": event.id, "trigger": event.trigger, "occurrence_time": iso(event.occurrence_time),
+            "series": event.series, "episode": event.episode,
+        },
+        "rule": {"ref": rule.ref, "name": rule.name, "pack": rule.pack},
+        "user": RULES_USER,
+        "trace_context": {"trace_tag": event.trace_tag or f"trigger_instance-{event.id}"},
+    }  # fmt: skip
+    return Request(
+        action=rule.action.ref, parameters=dict(parameters), user=RULES_USER, context=context, rule=rule.ref,
+        trigger_instance_id=event.id, trace_id=event.trace_id or event.id, names={"trigger": event.payload}, literal=True,
+    )  # fmt: skip
+
+
+def _enforcement(event: TriggerInstance, rule: Rule, execution_id: str | None, error: str) -> RuleEnforcement:
+    status = EnforcementStatus.FAILED if error else EnforcementStatus.SUCCEEDED
+    return RuleEnforcement(
+        rule_ref=rule.ref,
+        trigger_instance_id=event.id,
+        execution_id=execution_id,
+        failure_reason=error,
+        status=status,
+    )
+
+
+def _audit(event: TriggerInstance, entry: RuleEnforcement) -> AuditEntry:
+    detail = {"trigger_instance_id": event.id, "execution_id": entry.execution_id}
+    return AuditEntry(
+        actor="rules", verb="matched" if entry.execution_id else "match_failed", kind="rule", ref=entry.rule_ref,
+        subject_id=entry.id, trace_id=event.trace_id or event.id, reason=entry.failure_reason, detail=detail,
+    )  # fmt: skip
