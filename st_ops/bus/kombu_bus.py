@@ -61,7 +61,7 @@ class KombuBus:
         """Return when the broker answers a new connection; raises Unavailable with the reason."""
         connection = topology.connection(self._url)
         try:
-            connection.connect()
+            topology.connect(connection)
         except Exception as wrong:
             raise Unavailable("bus", f"{connection.as_uri()} does not answer ({wrong})") from wrong
         finally:

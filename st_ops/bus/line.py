@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from kombu import Connection
 
 #: Seconds a read of a socket may take, so that the thread notices a new topic or the end.
-STEP = 0.5
+STEP = 0.25
 
 #: Messages taken from memory at once before they are handed over.
 _BATCH = 1_000
@@ -50,14 +50,9 @@ class SocketLine:
             connection.drain_events(timeout=STEP)
         if connection.supports_heartbeats:
             connection.heartbeat_check()
-        # kombu checks its PUB/SUB connection by itself only inside an event loop, which we have not.
-        check = (
-            getattr(connection.transport.cycle, "maybe_check_subclient_health", None)
-            if (connection.transport.driver_type == "redis")
-            else None
-        )
-        if check is not None:
-            check()
+        if connection.transport.driver_type == "redis":
+            # Inside an event loop kombu asks by itself whether its PUB/SUB connection still lives; we have none.
+            connection.transport.cycle.maybe_check_subclient_health()
 
 
 class MemoryLine:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from st_ops.bus import topology
 from st_ops.bus.backoff import Backoff
 from st_ops.logs import facts
 
@@ -27,7 +28,7 @@ class Link:
         self.made = 0
 
     def run(self, use: Callable[[Connection], None]) -> None:
-        """Call ``use`` with a fresh connection, again whenever it returns, until stopping is set.
+        """Call ``use`` with a connection just made, again whenever it returns, until stopping is set.
 
         When ``use`` raises, the broker is taken to be away and the next try waits a little.
         """
@@ -35,6 +36,7 @@ class Link:
             connection = self._connect()
             failed = False
             try:
+                topology.connect(connection)
                 use(connection)
             except Exception as gone:  # noqa: BLE001 - the loop's edge: whatever it was, connect anew
                 failed = True

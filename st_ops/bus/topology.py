@@ -80,6 +80,15 @@ def connection(url: str, *, publisher: bool = False) -> Connection:
     )
 
 
+def connect(made: Connection) -> None:
+    """Connect ``made`` now, trying each host of its URL once (``amqp://one//;amqp://two//``) without pauses.
+
+    Raises what kombu raises when none answers. kombu itself would try again after a sleep of 2 s that nothing
+    can interrupt.
+    """
+    made.ensure_connection(max_retries=max(0, len(made.alt or ()) - 1), interval_start=0)
+
+
 def _scheme(url: str) -> str:
     return url.partition("://")[0].partition("+")[0].lower()
 

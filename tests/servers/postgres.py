@@ -82,7 +82,7 @@ class Postgres:
         self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def start(self) -> None:
-        """Start it again on the same port."""
+        """Start it again on the same port, unless it runs."""
         self._server.start()
 
     def stop(self, *, kill: bool = False) -> None:

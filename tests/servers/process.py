@@ -118,7 +118,12 @@ class Server:
         return self._child.pid
 
     def start(self) -> None:
-        """Start it and return when it is ready; raises RuntimeError with its log when it does not become so."""
+        """Start it and return when it is ready; raises RuntimeError with its log when it does not become so.
+
+        Nothing happens when it runs already.
+        """
+        if self._child is not None and self._child.poll() is None:
+            return
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 self._command,

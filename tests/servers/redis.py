@@ -22,7 +22,7 @@ class Redis:
         self._server.start()
 
     def start(self) -> None:
-        """Start it again on the same port."""
+        """Start it again on the same port, unless it runs."""
         self._server.start()
 
     def stop(self, *, kill: bool = False) -> None:

@@ -49,7 +49,7 @@ class Sshd:
         self._server.start()
 
     def start(self) -> None:
-        """Start it again on the same port with the same keys."""
+        """Start it again on the same port with the same keys, unless it runs."""
         self._server.start()
 
     def stop(self, *, kill: bool = False) -> None:
