@@ -37,9 +37,8 @@ def read_manifest(value: Any, folder: Path) -> tuple[Pack, list[Fault]]:
     faults: list[Fault] = []
     content = {key: item for key, item in value.items() if item is not None}
     known = {key: _coerced(key, content[key], faults) for key in (*_TEXTS, *_LISTS) if key in content}
-    for key in ("name", "description", "version", "author"):
-        if not known.get(key):
-            faults.append(Fault((), f"pack.yaml needs the key '{key}'."))
+    needed = ("name", "description", "version", "author")
+    faults += [Fault((), f"pack.yaml needs the key '{key}'.") for key in needed if not known.get(key)]
     known["ref"] = _ref(known, folder, faults)
     known["name"] = known.get("name") or known["ref"]
     faults += _check_values(known, content)

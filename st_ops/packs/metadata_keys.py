@@ -42,7 +42,7 @@ class Vocabulary:
 
 def _kind(kind: str, required: tuple[str, ...], **types: str) -> Vocabulary:
     """The given StackStorm keys, plus st_ops' own, which are whatever else the model of ``kind`` has."""
-    own = {name: "anything" for name in KINDS[kind].model_fields}
+    own = dict.fromkeys(KINDS[kind].model_fields, "anything")
     return Vocabulary({**own, **_COMPUTED, "name": "string", "pack": "string", **types}, required)
 
 
@@ -130,9 +130,11 @@ def check_mapping(value: Any, vocabulary: Vocabulary, keys: Keys, what: str) -> 
         wanted = vocabulary.types.get(key, "anything")
         if not is_type(item, wanted):
             faults.append(Fault((*keys, key), f"'{key}' must be {_article(wanted)}, not {type_name(item)}."))
-    for key in vocabulary.required:
-        if key not in content or content[key] == "":
-            faults.append(Fault(keys, f"{what} needs the key '{key}' ({_article(vocabulary.types[key])})."))
+    faults += [
+        Fault(keys, f"{what} needs the key '{key}' ({_article(vocabulary.types[key])}).")
+        for key in vocabulary.required
+        if content.get(key, "") == ""
+    ]
     return content, faults
 
 

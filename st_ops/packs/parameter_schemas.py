@@ -6,7 +6,7 @@ The general validator takes a millisecond a parameter; packs with thousands of a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from st_ops.model.base import Object
@@ -15,6 +15,10 @@ from st_ops.packs.problems import Fault, Keys, did_you_mean
 
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 PARAMETER_NAME = re.compile(r"^\w+$")
+
+#: Keywords that hold one schema, and those that hold several.
+_ONE_INSIDE = frozenset({"items", "additionalItems", "additionalProperties", "not"})
+_MANY_INSIDE = frozenset({"properties", "patternProperties", "allOf", "anyOf", "oneOf", "items"})
 
 _Check = tuple[Callable[[Any], bool], str]
 
@@ -136,21 +140,28 @@ def _expected(keyword: str, value: Any, expected: str) -> str:
 
 
 def _check_nested(schema: Mapping[str, Any], keys: Keys) -> list[Fault]:
-    faults: list[Fault] = []
-    for keyword in ("items", "additionalItems", "additionalProperties", "not"):
-        if isinstance(schema.get(keyword), dict):
-            faults += check_schema(schema[keyword], (*keys, keyword), strict=False)
-    for keyword in ("properties", "patternProperties"):
-        if isinstance(schema.get(keyword), dict):
-            for name, item in schema[keyword].items():
-                if isinstance(item, dict):
-                    faults += check_schema(item, (*keys, keyword, name), strict=False)
-    for keyword in ("allOf", "anyOf", "oneOf", "items"):
-        if isinstance(schema.get(keyword), list):
-            for index, item in enumerate(schema[keyword]):
-                if isinstance(item, dict):
-                    faults += check_schema(item, (*keys, keyword, index), strict=False)
-    return faults
+    return [
+        fault
+        for place, inner in _nested(schema)
+        for fault in check_schema(inner, (*keys, *place), strict=False)
+    ]
+
+
+def _nested(schema: Mapping[str, Any]) -> Iterator[tuple[Keys, Object]]:
+    """Every schema directly inside ``schema``, with the keys that lead to it."""
+    for keyword in _ONE_INSIDE & schema.keys():
+        if isinstance(schema[keyword], dict):
+            yield (keyword,), schema[keyword]
+    for keyword in _MANY_INSIDE & schema.keys():
+        value = schema[keyword]
+        pairs: Iterable[tuple[str | int, Any]] = ()
+        if isinstance(value, dict) and keyword != "items":
+            pairs = value.items()
+        elif isinstance(value, list):
+            pairs = enumerate(value)
+        for name, item in pairs:
+            if isinstance(item, dict):
+                yield (keyword, name), item
 
 
 def _check_positions(parameters: Mapping[str, Any], keys: Keys) -> list[Fault]:

@@ -48,7 +48,10 @@ class Registrar:
             removed = 0 if refs else self._remove_gone(tx, {pack.pack.ref for pack in loaded})
         if changed or removed:
             self._bus.publish(Bell(topic=Topic.REGISTRY_CHANGED, ids=[pack.pack.ref for pack in loaded]))
-        log.info("Packs registered.", extra=facts(packs=len(loaded), changed=changed, removed=removed, problems=len(problems)))
+        log.info(
+            "Packs registered.",
+            extra=facts(packs=len(loaded), changed=changed, removed=removed, problems=len(problems)),
+        )
         return {"packs": len(loaded), "changed": changed, "removed": removed, **counts, "problems": problems}
 
     def _load(self, refs: Sequence[str]) -> list[LoadedPack]:
@@ -60,7 +63,9 @@ class Registrar:
             earlier = found.setdefault(pack.pack.ref, pack)
             if earlier is not pack:
                 message = f"The pack '{pack.pack.ref}' lies in {earlier.pack.path} too; this one is left out."
-                earlier.problems.append(Problem(path=str(folder), message=message, kind="pack", ref=pack.pack.ref))
+                earlier.problems.append(
+                    Problem(path=str(folder), message=message, kind="pack", ref=pack.pack.ref)
+                )
         for ref in refs:
             if ref not in found:
                 raise NotFound("pack", ref, "No pack folder holds it.")
@@ -74,7 +79,13 @@ class Registrar:
         new = [entry for key, entry in wanted.items() if before.get(key) != entry[1]]
         gone = [key for key in before if key not in wanted]
         row = registry.pack_row(tx, ref)
-        if row is not None and row["digest"] == loaded.digest and not new and not gone and not loaded.problems:
+        if (
+            row is not None
+            and row["digest"] == loaded.digest
+            and not new
+            and not gone
+            and not loaded.problems
+        ):
             return 0
         registry.put(tx, new)
         for kind in {kind for kind, _ in gone}:

@@ -8,9 +8,8 @@
     def greet(ctx: Context, name: str, times: int = 1) -> str:
         \"\"\"Greet somebody.
 
-        Args:
-            name: Who is greeted.
-            times: How often.
+        :param name: Who is greeted.
+        :param times: How often.
         \"\"\"
         return " ".join([f"Hello, {name}!"] * times)
 
@@ -29,6 +28,8 @@ MARK = "__st_ops__"
 
 class Secret(str):
     """Annotation of a parameter whose value is never shown: ``password: Secret``, or ``Annotated[str, Secret]``."""
+
+    __slots__ = ()
 
 
 class ActionFailed(Exception):

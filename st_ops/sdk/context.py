@@ -12,7 +12,7 @@ class Platform(Protocol):
     """Whoever answers the requests of pack code: a Channel to the platform, or a stand-in in tests."""
 
     def request(self, method: str, **arguments: Any) -> Any:
-        """Ask for ``kv.get``, ``kv.set``, ``kv.delete``, ``kv.list``, ``user.info`` or ``emit``."""
+        """Ask for ``kv.get``, ``kv.set``, ``kv.delete``, ``kv.list``, ``user.info`` or ``emit``; its answer."""
 
 
 class MissingConfigKey(KeyError, ValueError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import os
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Callable, Iterable
 
@@ -24,16 +24,16 @@ class EntryNotFound(Exception):
 
 def prepare_path(file: str, pack_path: str = "") -> None:
     """Make importable what StackStorm makes importable: the pack's ``lib``, ``actions/lib``, and beside ``file``."""
-    folder = os.path.dirname(os.path.realpath(file))
-    front = [os.path.join(folder, "lib")]
+    folder = Path(file).resolve().parent
+    front = [folder / "lib"]
     if pack_path:
-        front = [os.path.join(pack_path, "lib"), os.path.join(pack_path, "actions", "lib"), *front]
+        front = [Path(pack_path) / "lib", Path(pack_path) / "actions" / "lib", *front]
     for path in reversed(front):
-        if path not in sys.path and os.path.isdir(path):
-            sys.path.insert(0, path)
+        if str(path) not in sys.path and path.is_dir():
+            sys.path.insert(0, str(path))
     # Last, as in StackStorm: an action may be called uuid.py and still import the real uuid.
-    if folder not in sys.path:
-        sys.path.append(folder)
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
 
 
 def load(file: str, pack_path: str = "") -> ModuleType:
@@ -41,15 +41,16 @@ def load(file: str, pack_path: str = "") -> ModuleType:
 
     Raises FileNotFoundError, SyntaxError, or whatever the module raises.
     """
-    real = os.path.realpath(file)
-    facts = os.stat(real)
+    path = Path(file).resolve()
+    real = str(path)
+    facts = path.stat()
     version = (facts.st_mtime_ns, facts.st_size)
     known = _loaded.get(real)
     if known is not None and known[0] == version:
         return known[1]
     prepare_path(real, pack_path)
     # A name of our own: a file called json.py must not become the json of everything imported later.
-    name = "st_ops_pack_" + os.path.splitext(os.path.basename(real))[0].replace("-", "_")
+    name = "st_ops_pack_" + path.stem.replace("-", "_")
     spec = importlib.util.spec_from_file_location(name, real)
     if spec is None or spec.loader is None:
         raise EntryNotFound(f"{file} is not a Python file.")

@@ -12,10 +12,11 @@ StackStorm's (reference 1.4).
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any, Iterable, Mapping
 
 from st_ops.sdk.actions import ActionFailed
@@ -52,7 +53,7 @@ def run(job: Mapping[str, Any], platform: Platform) -> dict[str, Any]:
         return {"status": "failed", "result": plain(result), "exit_code": 1}
     except SystemExit as leave:
         return _exit_outcome(leave)
-    except BaseException:  # the edge of the child: whatever it was, the platform hears of it
+    except BaseException:  # noqa: BLE001  # the edge of the child: whatever it was, the platform hears of it
         _print_traceback()
         return {"status": "failed", "result": NO_RESULT, "exit_code": 1}
     finally:
@@ -112,7 +113,7 @@ def _exit_outcome(leave: SystemExit) -> dict[str, Any]:
 def _print_traceback() -> None:
     """The traceback without our own frames: an author wants to see the action's file first."""
     kind, error, trace = sys.exc_info()
-    own = os.path.dirname(__file__)
+    own = str(Path(__file__).parent)
     while trace is not None and trace.tb_next and trace.tb_frame.f_code.co_filename.startswith(own):
         trace = trace.tb_next
     traceback.print_exception(kind, error, trace, file=sys.stderr)
@@ -120,21 +121,26 @@ def _print_traceback() -> None:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError, ValueError):  # the action closed it; there is nothing left to lose
             stream.flush()
-        except (OSError, ValueError):  # the action closed it; there is nothing left to lose
-            continue
 
 
 def preload(files: Iterable[str], pack_path: str = "") -> dict[str, str]:
     """Import ``files`` ahead of use; those that cannot be are left for their run to fail with. Path → why."""
     faults = {}
     for file in files:
-        try:
-            load(file, pack_path)
-        except Exception as error:  # a broken file concerns only its own runs
-            faults[file] = f"{type(error).__name__}: {error}"
+        fault = _load_fault(file, pack_path)
+        if fault:
+            faults[file] = fault
     return faults
+
+
+def _load_fault(file: str, pack_path: str) -> str:
+    try:
+        load(file, pack_path)
+    except Exception as error:  # noqa: BLE001  # a broken file concerns only its own runs
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def main(arguments: list[str]) -> int:

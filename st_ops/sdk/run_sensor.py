@@ -167,7 +167,7 @@ def run(job: Mapping[str, Any], channel: Channel) -> int:
         sensor = build(job, link)
     except Stopped:
         return 0
-    except Exception:  # the edge of the child: the container reports what is on stderr
+    except Exception:  # noqa: BLE001  # the edge of the child: the container reports what is on stderr
         traceback.print_exc()
         return 1
     return _drive(sensor, job, link)
@@ -184,13 +184,13 @@ def _drive(sensor: Sensor, job: Mapping[str, Any], link: Link) -> int:
         sensor.run()
     except Stopped:
         code = 0
-    except Exception:  # as above
+    except Exception:  # noqa: BLE001  # as above
         if not link.stopping.is_set():
             traceback.print_exc()
             code = 1
     try:
         sensor.cleanup()
-    except Exception:  # as above
+    except Exception:  # noqa: BLE001  # as above
         traceback.print_exc()
         code = 1
     return code
@@ -219,7 +219,7 @@ def _apply(sensor: Sensor, op: str, trigger: Trigger) -> None:
     methods = {"add": sensor.add_trigger, "update": sensor.update_trigger, "remove": sensor.remove_trigger}
     try:
         methods[op](trigger)
-    except Exception:  # one trigger the sensor cannot take must not end the others
+    except Exception:  # noqa: BLE001  # one trigger the sensor cannot take must not end the others
         traceback.print_exc()
 
 

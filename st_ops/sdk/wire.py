@@ -56,7 +56,8 @@ class Channel:
 
     def __init__(self, fd: int, write_fd: int | None = None, *, limit: int = MAX_FRAME) -> None:
         """``fd`` is a connected stream socket, or the reading end of a pipe with ``write_fd`` the writing end
-        of another. ``limit`` is the largest frame in bytes. The channel owns the descriptors."""
+        of another. ``limit`` is the largest frame in bytes. The channel owns the descriptors.
+        """
         self._read_fd = fd
         self._write_fd = fd if write_fd is None else write_fd
         self._limit = limit

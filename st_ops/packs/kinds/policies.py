@@ -43,9 +43,11 @@ def _check_type(kind: str, parameters: Any) -> list[Fault]:
         for key in parameters
         if key not in known
     ]
-    for name in POLICY_TYPES[kind]:
-        if name.isupper() and name.lower() not in parameters:
-            faults.append(Fault(("parameters",), f"{kind} needs the parameter '{name.lower()}'."))
+    faults += [
+        Fault(("parameters",), f"{kind} needs the parameter '{name.lower()}'.")
+        for name in POLICY_TYPES[kind]
+        if name.isupper() and name.lower() not in parameters
+    ]
     return faults + _check_values(parameters)
 
 

@@ -49,6 +49,6 @@ def _trigger_types(
             except Faulty as error:
                 faults += error.faults
         else:
-            said = f"A trigger type must be a reference or a mapping with name and payload_schema, not {type_name(item)}."
+            said = f"A trigger type must be a reference or a mapping with a name, not {type_name(item)}."
             faults.append(Fault(place, said))
     return types, refs
