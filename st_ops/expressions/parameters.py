@@ -39,7 +39,7 @@ def render_live(
     ``schema`` is the effective one (``effective_schema``). Templates see the other parameters (those not given
     by their defaults) and the names in ``context``: ``st2kv``, ``system``, ``action_context``,
     ``config_context``, and what the caller adds, such as ``trigger``. ``literal``: what was given has been
-    rendered already, by a rule or a workflow; text in it that looks like a template came from outside and stays text.
+    rendered already, by a rule or a workflow; text in it that looks like a template came from outside and stays.
     Raises ExpressionError for a template that fails, needs a name that is not there, or leads to itself;
     InvalidInput for a value that cannot be cast to its parameter's type.
     """
@@ -48,7 +48,7 @@ def render_live(
         for name, spec in schema.items()
         if is_template_text(spec.get("default")) and not spec.get("immutable")
     }
-    kept = set(given) if literal else set()
+    kept = _kept(schema, given) if literal else set()
     values = _resolve(_with_defaults(schema, given), context, kept, templates)
     wanted = [*given, *(name for name in schema if name in templated and name not in given)]
     return {name: cast(values[name], schema.get(name, {}), name) for name in wanted}
@@ -59,10 +59,10 @@ def render_final(
 ) -> Object:
     """All parameters for a run: ``given`` (from ``render_live``) taken literally, every other one by its default.
 
-    A parameter without a default is null. Parameters that ``schema`` does not have are left out. Raises as ``render_live``.
+    A parameter without a default is null. Parameters that ``schema`` does not have are left out.
+    Raises as ``render_live`` does.
     """
-    literal = {name for name, value in given.items() if not _falls_back(schema.get(name, {}), value)}
-    values = _resolve(_with_defaults(schema, given), context, literal, templates)
+    values = _resolve(_with_defaults(schema, given), context, _kept(schema, given), templates)
     return {name: cast(values[name], spec, name) for name, spec in schema.items()}
 
 
@@ -75,6 +75,11 @@ def split(runner_parameters: Schema, values: Mapping[str, Any]) -> tuple[Object,
 def is_template_text(value: Any) -> bool:
     """True for a string with a Jinja expression."""
     return isinstance(value, str) and is_template(value)
+
+
+def _kept(schema: Schema, given: Mapping[str, Any]) -> set[str]:
+    """The names whose given value counts."""
+    return {name for name, value in given.items() if not _falls_back(schema.get(name, {}), value)}
 
 
 def _falls_back(spec: Object, value: Any) -> bool:

@@ -82,7 +82,7 @@ def validate(schema: Schema, values: Mapping[str, Any]) -> None:
         elif value is not None or not is_optional(spec):
             _check(name, spec, value)
     for name, spec in schema.items():
-        if spec.get("required") is True and name not in values and spec.get("default") is None:
+        if spec.get("required") is True and name not in values and "default" not in spec:
             raise _invalid(name, "is required and was not given")
 
 
@@ -93,8 +93,8 @@ def validate_payload(schema: Object, payload: Object) -> None:
     except (SchemaError, UnknownType, re.error, TypeError) as broken:
         raise InvalidInput(f"The schema itself is wrong: {broken}") from broken
     if error is not None:
-        where = ".".join(str(part) for part in error.absolute_path)
-        raise InvalidInput(f"{where or 'the payload'}: {error.message[:_SHOWN]}", where=where)
+        where = _place(error).removeprefix(".")
+        raise InvalidInput(f"{where or 'the payload'}: {_shortened(error.message)}", where=where)
 
 
 def _listed(schema: Schema) -> str:
@@ -115,12 +115,21 @@ def _check(name: str, spec: Object, value: Any) -> None:
 
 
 def _complaint(spec: Object, error: ValidationError) -> str:
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
+    where = _place(error)
+    at = f" at {where}" if where else ""
     if secret_names({"": spec}):
-        wanted = str(error.validator_value)[:_SHOWN]
-        return f"is not as its schema wants it{f' at {where}' if where else ''}: {error.validator} {wanted}"
-    message = error.message if len(error.message) <= _SHOWN else error.message[:_SHOWN] + "…"
-    return f"is not as its schema wants it{f' at {where}' if where else ''}: {message}"
+        return (
+            f"is not as its schema wants it{at}: {error.validator} {_shortened(str(error.validator_value))}"
+        )
+    return f"is not as its schema wants it{at}: {_shortened(error.message)}"
+
+
+def _place(error: ValidationError) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def _key(spec: Object) -> bytes:
@@ -160,11 +169,14 @@ def draft4(spec: Any) -> Any:
 
 
 def _is_required(child: Any) -> bool:
-    return isinstance(child, Mapping) and child.get("required") is True and child.get("default") is None
+    return isinstance(child, Mapping) and child.get("required") is True and "default" not in child
 
 
 def _property(child: Any) -> Any:
     made = draft4(child)
-    if not isinstance(child, dict) or not is_optional(child):
+    if not isinstance(made, dict) or not is_optional(child):
         return made
-    return {"anyOf": [{"type": "null"}, made]}
+    if "enum" in made or "type" not in made:
+        return {"anyOf": [{"type": "null"}, made]}
+    types = made["type"] if isinstance(made["type"], list) else [made["type"]]
+    return {**made, "type": [*types, "null"]}
