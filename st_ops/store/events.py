@@ -120,16 +120,19 @@ def find(
     tx: Tx,
     *,
     trigger: str | None = None,
+    triggers: Collection[str] | None = None,
     status: str | None = None,
     after: datetime | None = None,
     before: datetime | None = None,
     limit: int = 50,
     offset: int = 0,
 ) -> tuple[list[TriggerInstance], int]:
-    """Newest first, and how many there are in all."""
+    """Newest first, and how many there are in all. ``triggers``: of any of these."""
     query = select(event)
     if trigger:
         query = query.where(event.c.trigger == trigger)
+    if triggers is not None:
+        query = query.where(event.c.trigger.in_(list(triggers)))
     if status:
         query = query.where(event.c.status == status)
     if after:
@@ -153,7 +156,9 @@ def enforced_pairs(tx: Tx, event_ids: Collection[str]) -> set[tuple[str, str]]:
     """(event id, rule ref) of what was enforced already for these events."""
     if not event_ids:
         return set()
-    query = select(enforcement.c.event_id, enforcement.c.rule_ref).where(enforcement.c.event_id.in_(list(event_ids)))
+    query = select(enforcement.c.event_id, enforcement.c.rule_ref).where(
+        enforcement.c.event_id.in_(list(event_ids))
+    )
     return {(event_id, rule_ref) for event_id, rule_ref in tx.execute(query)}
 
 
@@ -221,3 +226,8 @@ def find_rejected(tx: Tx, limit: int = 50, offset: int = 0) -> list[RejectedEven
     """Newest first."""
     query = select(rejected_event).order_by(rejected_event.c.at.desc()).limit(limit).offset(offset)
     return [RejectedEvent.model_validate(dict(row)) for row in tx.execute(query).mappings()]
+
+
+def count_rejected(tx: Tx) -> int:
+    """How many were rejected and are still kept."""
+    return tx.execute(select(func.count()).select_from(rejected_event)).scalar_one()
