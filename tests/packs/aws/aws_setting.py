@@ -26,7 +26,7 @@ class Aws:
         self.platform = FakePlatform()
 
     def client(self, service: str) -> Any:
-        return boto3.client(
+        return boto3.session.Session().client(  # type: ignore[call-overload]  # the service is a variable
             service,
             region_name=REGION,
             endpoint_url=self.config["endpoint_url"],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.packs.aws.aws_setting import Aws
@@ -42,7 +44,7 @@ def test_putting_other_values_replaces_the_old_ones(aws: Aws, zone: str):
 def test_deleting_a_record_twice_is_fine_and_leaves_its_neighbours(aws: Aws, zone: str):
     put(aws, zone, "10.0.0.1")
     aws.run("route53_upsert_record", hosted_zone_id=zone, name="shop-2.example.com", values=["10.0.0.2"])
-    name = {"hosted_zone_id": zone, "name": "shop-1.example.com"}
+    name: dict[str, Any] = {"hosted_zone_id": zone, "name": "shop-1.example.com"}
 
     assert aws.run("route53_delete_record", **name).result["changed"] is True
     assert aws.run("route53_delete_record", **name).result["changed"] is False
