@@ -27,7 +27,9 @@ _PER_ATTEMPT = 10_000_000
 class OutputConsole:
     """The console of one run. Thread-safe."""
 
-    def __init__(self, writer: OutputWriter, execution_id: str, attempt: int, cap: int, masker: Masker) -> None:
+    def __init__(
+        self, writer: OutputWriter, execution_id: str, attempt: int, cap: int, masker: Masker
+    ) -> None:
         self._writer = writer
         self._id = execution_id
         self._seq = attempt * _PER_ATTEMPT
@@ -50,7 +52,9 @@ class OutputConsole:
         return f"[output beyond {self._cap} bytes was dropped; setting worker.output_bytes]\n"
 
     def _add(self, stream: Stream, data: str) -> None:
-        self._lines.append(OutputLine(execution_id=self._id, seq=self._seq, stream=stream, timestamp=now(), data=data))
+        self._lines.append(
+            OutputLine(execution_id=self._id, seq=self._seq, stream=stream, timestamp=now(), data=data)
+        )
         self._seq += 1
 
     def drain(self) -> list[OutputLine]:

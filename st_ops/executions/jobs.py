@@ -63,7 +63,9 @@ class Jobs:
         )
         runner = resolve(action.runner_type)
         schema = schema_of(action)
-        hidden: list[Any] = [values.get(name) for name in secret_names(schema)]
+        hidden: list[Any] = [
+            values.get(name.partition(".")[0].partition("[")[0]) for name in secret_names(schema)
+        ]
         hidden += self._secret_config(action.pack)
         runner_values = {key: value for key, value in values.items() if key in runner.parameters}
         timeout = runner_values.get("timeout")

@@ -25,19 +25,33 @@ def decide(execution: Execution) -> Move:
     lost = f"worker {execution.worker_id} was lost while it ran this"
     actor = "reaper"
     if execution.status is Status.CANCELING:
-        return Move(execution_id=execution.id, status=Status.CANCELED, actor=actor, reason=f"{lost}, canceling")
+        return Move(
+            execution_id=execution.id, status=Status.CANCELED, actor=actor, reason=f"{lost}, canceling"
+        )
     if execution.idempotent:
         reason = f"{lost}; the action is idempotent, so it is run again"
         return Move(execution_id=execution.id, status=Status.REQUESTED, actor=actor, reason=reason)
     reason = f"{lost}; whether it took effect is unknown, and the action is not declared idempotent"
-    return Move(execution_id=execution.id, status=Status.ABANDONED, actor=actor, reason=reason, result={"error": reason})
+    return Move(
+        execution_id=execution.id,
+        status=Status.ABANDONED,
+        actor=actor,
+        reason=reason,
+        result={"error": reason},
+    )
 
 
 class Reaper:
     """Notices lapsed leases, on any node, and moves what the lost workers held."""
 
     def __init__(
-        self, database: Database, bus: Bus, lifecycle: Lifecycle, *, interval: float, found_workflows: Callable[[], None]
+        self,
+        database: Database,
+        bus: Bus,
+        lifecycle: Lifecycle,
+        *,
+        interval: float,
+        found_workflows: Callable[[], None],
     ) -> None:
         """``interval`` in seconds; ``found_workflows`` is called when workflows of a lost engine await a new one."""
         self._database = database
@@ -75,7 +89,9 @@ class Reaper:
         bells = Bells()
         with self._database.write() as tx:
             for worker in workers.reap_lapsed(tx):
-                log.warning("Worker %s on %s was lost.", worker.id, worker.host, extra=facts(worker_id=worker.id))
+                log.warning(
+                    "Worker %s on %s was lost.", worker.id, worker.host, extra=facts(worker_id=worker.id)
+                )
             orphans = workers.orphans(tx)
             plain = [entry for entry in orphans if entry.queue != WORKFLOW_QUEUE]
             self._move(tx, plain, bells)
@@ -87,7 +103,11 @@ class Reaper:
     def _move(self, tx: Tx, orphans: Sequence[Execution], bells: Bells) -> None:
         moves = [decide(entry) for entry in orphans]
         for done in self._lifecycle.move_in(tx, moves, bells):
-            log.warning("%s", done.move.reason, extra=facts(execution_id=done.move.execution_id, status=done.move.status))
+            log.warning(
+                "%s",
+                done.move.reason,
+                extra=facts(execution_id=done.move.execution_id, status=done.move.status),
+            )
 
 
 def _alive(pid: int) -> bool:

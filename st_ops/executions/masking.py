@@ -33,7 +33,10 @@ class Masker:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(key) if isinstance(key, str) else key: self.value(entry) for key, entry in value.items()}
+            return {
+                self.text(key) if isinstance(key, str) else key: self.value(entry)
+                for key, entry in value.items()
+            }
         if isinstance(value, (list, tuple)):
             return [self.value(entry) for entry in value]
         return value

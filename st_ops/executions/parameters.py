@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from st_ops.errors import InvalidInput
 from st_ops.expressions.datastore import datastore
 from st_ops.expressions.jinja import Templates
 from st_ops.expressions.masking import secret_names
+from st_ops.expressions.parameter_schema import effective_schema, validate
 from st_ops.expressions.parameters import render_final, render_live
-from st_ops.expressions.parameters_schema import effective_schema, validate
 from st_ops.model.base import Object
 from st_ops.model.resources import Action
 from st_ops.model.runner_types import resolve
@@ -44,20 +43,20 @@ class ParameterRendering:
         Raises InvalidInput naming the parameter, ExpressionError for a template that fails.
         """
         schema = schema_of(action)
-        unknown = sorted(set(given) - set(schema))
-        if unknown:
-            raise InvalidInput(
-                f"Action '{action.ref}' has no parameter '{unknown[0]}'; it takes: {', '.join(sorted(schema)) or 'none'}.",
-                where=unknown[0],
-            )
         opened = {key: self._box.open_values(value) for key, value in given.items()}
         rendered = render_live(
-            schema, opened, self._names(action, user, context, names), templates=self._templates, literal=literal
+            schema,
+            opened,
+            self._names(action, user, context, names),
+            templates=self._templates,
+            literal=literal,
         )
         validate(schema, rendered)
         return self._seal(schema, rendered)
 
-    def for_run(self, action: Action, stored: Mapping[str, Any], *, user: str, context: Mapping[str, Any]) -> Object:
+    def for_run(
+        self, action: Action, stored: Mapping[str, Any], *, user: str, context: Mapping[str, Any]
+    ) -> Object:
         """The values the run gets: secrets opened, defaults filled in, cast to the declared types."""
         opened = {key: self._box.open_values(value) for key, value in stored.items()}
         names = self._names(action, user, context, {})
@@ -68,13 +67,18 @@ class ParameterRendering:
         return self._seal(schema_of(action), given)
 
     def _seal(self, schema: Mapping[str, Object], values: Mapping[str, Any]) -> Object:
-        secret = secret_names(schema)
+        # A secret deep inside a parameter seals the whole parameter.
+        secret = {name.partition(".")[0].partition("[")[0] for name in secret_names(schema)}
         return {
-            key: self._box.seal_value(value) if key in secret and value is not None and not is_sealed(value) else value
+            key: self._box.seal_value(value)
+            if key in secret and value is not None and not is_sealed(value)
+            else value
             for key, value in values.items()
         }
 
-    def _names(self, action: Action, user: str, context: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    def _names(
+        self, action: Action, user: str, context: Mapping[str, Any], names: Mapping[str, Any]
+    ) -> dict[str, Any]:
         reader = str(context.get("api_user") or user)
         return {
             **datastore(self._key_values.lookup, reader),

@@ -54,7 +54,12 @@ class Requests:
     """Turns wishes into executions."""
 
     def __init__(
-        self, database: Database, bus: Bus, catalog: Catalog, lifecycle: Lifecycle, parameters: ParameterRendering
+        self,
+        database: Database,
+        bus: Bus,
+        catalog: Catalog,
+        lifecycle: Lifecycle,
+        parameters: ParameterRendering,
     ) -> None:
         self._database = database
         self._bus = bus
@@ -112,9 +117,16 @@ class Requests:
     def _prepare(self, snapshot: Snapshot, wish: Request) -> Execution:
         action = snapshot.action(wish.action)
         if not action.enabled:
-            raise UserError(f"Action '{action.ref}' is disabled. 'st-ops action enable {action.ref}' enables it.")
+            raise UserError(
+                f"Action '{action.ref}' is disabled. 'st-ops action enable {action.ref}' enables it."
+            )
         parameters = self._parameters.for_request(
-            action, wish.parameters, user=wish.user, context=wish.context, names=wish.names, literal=wish.literal
+            action,
+            wish.parameters,
+            user=wish.user,
+            context=wish.context,
+            names=wish.names,
+            literal=wish.literal,
         )
         return self._entry(action, wish, parameters)
 
@@ -148,7 +160,9 @@ class Requests:
         reason = f"canceled by {user}"
 
         def wish(status: Status, only_from: frozenset[Status] = frozenset()) -> Move:
-            return Move(execution_id=execution_id, status=status, actor=user, reason=reason, only_from=only_from)
+            return Move(
+                execution_id=execution_id, status=status, actor=user, reason=reason, only_from=only_from
+            )
 
         return self._ask(execution_id, [wish(Status.CANCELED, waiting), wish(Status.CANCELING)])
 
@@ -161,14 +175,18 @@ class Requests:
     def resume(self, execution_id: str, user: str) -> Execution:
         """Let a paused workflow go on. Raises NotFound, InvalidInput for a plain action, IllegalMove."""
         self._only_workflows(execution_id, "resumed")
-        wish = Move(execution_id=execution_id, status=Status.RESUMING, actor=user, reason=f"resumed by {user}")
+        wish = Move(
+            execution_id=execution_id, status=Status.RESUMING, actor=user, reason=f"resumed by {user}"
+        )
         return self._ask(execution_id, [wish])
 
     def _only_workflows(self, execution_id: str, what: str) -> None:
         with self._database.read() as tx:
             found = executions.get(tx, execution_id, result=False)
         if found is not None and found.queue != WORKFLOW_QUEUE:
-            raise InvalidInput(f"Execution {execution_id} runs '{found.action}', which is no workflow; only workflows can be {what}.")
+            raise InvalidInput(
+                f"Execution {execution_id} runs '{found.action}', which is no workflow; only workflows can be {what}."
+            )
 
     def _ask(self, execution_id: str, choices: Sequence[Move]) -> Execution:
         """Make the first of the moves that is legal."""

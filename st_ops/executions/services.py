@@ -39,7 +39,9 @@ class ActionServices:
         """Answer one request. Raises UserError for an unknown method or wrong arguments."""
         answer = self._methods.get(method)
         if answer is None:
-            raise UserError(f"The platform has no service '{method}'; there are {', '.join(sorted(self._methods))}.")
+            raise UserError(
+                f"The platform has no service '{method}'; there are {', '.join(sorted(self._methods))}."
+            )
         try:
             return answer(job, arguments)
         except KeyError as exc:
@@ -47,7 +49,10 @@ class ActionServices:
 
     def _get(self, job: Job, arguments: Mapping[str, Any]) -> Any:
         found = self._key_values.get(
-            arguments["name"], scope=_scope(arguments), user=job.execution.user, decrypt=bool(arguments.get("decrypt"))
+            arguments["name"],
+            scope=_scope(arguments),
+            user=job.execution.user,
+            decrypt=bool(arguments.get("decrypt")),
         )
         return None if found is None else found.value
 

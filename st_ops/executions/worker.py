@@ -16,7 +16,6 @@ from st_ops.errors import ExpressionError, StOpsError, UserError
 from st_ops.executions.console import OutputConsole, OutputWriter
 from st_ops.executions.jobs import Jobs, PreparedJob
 from st_ops.executions.masking import Masker
-from st_ops.store.membership import Membership
 from st_ops.executions.recorder import Recorder, Report
 from st_ops.logs import facts
 from st_ops.model.bells import Bell, Topic
@@ -28,6 +27,7 @@ from st_ops.settings import WorkerSettings
 from st_ops.store import executions, workers
 from st_ops.store.database import Database
 from st_ops.store.executions import Move
+from st_ops.store.membership import Membership
 from st_ops.store.types import dumps
 
 log = logging.getLogger(__name__)
@@ -208,11 +208,19 @@ class Worker:
             runner = self._runners.for_type(execution.runner)
             outcome = runner.run(prepared.job, console, stop)
         except (UserError, ExpressionError) as exc:
-            outcome = Outcome(status=Status.FAILED, result={"error": str(exc), "failed": True}, reason=str(exc))
+            outcome = Outcome(
+                status=Status.FAILED, result={"error": str(exc), "failed": True}, reason=str(exc)
+            )
         except Exception as exc:  # a runner's bug is the execution's failure, with its traceback
             log.exception("Runner %s broke.", execution.runner, extra=facts(execution_id=execution.id))
-            result = {"error": f"{type(exc).__name__}: {exc}", "traceback": traceback.format_exc(), "failed": True}
-            outcome = Outcome(status=Status.FAILED, result=result, reason=f"runner {execution.runner} broke: {exc}")
+            result = {
+                "error": f"{type(exc).__name__}: {exc}",
+                "traceback": traceback.format_exc(),
+                "failed": True,
+            }
+            outcome = Outcome(
+                status=Status.FAILED, result=result, reason=f"runner {execution.runner} broke: {exc}"
+            )
         return self._move(execution, self._after_stop(execution, outcome, stop), masker), console
 
     def _after_stop(self, execution: Execution, outcome: Outcome, stop: Stop) -> Outcome:
@@ -220,7 +228,9 @@ class Worker:
         if stop.reason not in (SHUTDOWN, LOST) or outcome.status is not Status.CANCELED:
             return outcome
         if execution.idempotent:
-            return Outcome(status=Status.REQUESTED, reason=f"{stop.reason}; the action is idempotent, so it is run again")
+            return Outcome(
+                status=Status.REQUESTED, reason=f"{stop.reason}; the action is idempotent, so it is run again"
+            )
         reason = f"{stop.reason} while it ran this; whether it took effect is unknown"
         return Outcome(status=Status.ABANDONED, result=outcome.result, reason=reason)
 

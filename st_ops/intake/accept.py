@@ -11,7 +11,7 @@ from concurrent.futures import Future
 
 from st_ops.bus.interface import Bus
 from st_ops.errors import InvalidInput, NotFound
-from st_ops.expressions.parameters_schema import validate_payload
+from st_ops.expressions.parameter_schema import validate_payload
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import Accepted, NewEvent, TriggerInstance
 from st_ops.model.records import AuditEntry
@@ -75,7 +75,7 @@ def emit(tx: Tx, items: Sequence[NewEvent], trace_id: str = "") -> list[Accepted
 
 
 def _instance(event: NewEvent, trace_id: str = "") -> TriggerInstance:
-    return TriggerInstance(**event.model_dump(), trace_id=trace_id)
+    return TriggerInstance(**{**event.model_dump(), "trace_id": trace_id or event.trace_id})
 
 
 def _store(tx: Tx, batch: Sequence[TriggerInstance]) -> list[Accepted]:

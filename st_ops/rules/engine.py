@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from st_ops.bus.interface import Bus
 from st_ops.bus.loop import EngineLoop
-from st_ops.errors import ExpressionError
+from st_ops.errors import ExpressionError, UserError
 from st_ops.executions.lifecycle import Bells
+from st_ops.executions.parameters import schema_of
 from st_ops.executions.requests import Request, Requests
 from st_ops.expressions.jinja import Templates
 from st_ops.logs import facts
+from st_ops.model.base import Object
 from st_ops.model.bells import Topic
 from st_ops.model.events import EnforcementStatus, InstanceStatus, RuleEnforcement, TriggerInstance
-from st_ops.model.identity import iso, now
+from st_ops.model.identity import now
 from st_ops.model.records import AuditEntry
 from st_ops.model.resources import Rule
 from st_ops.packs.catalog import Catalog, Snapshot
-from st_ops.rules.enforce import render_action
+from st_ops.rules.enforce import action_context, render_action
 from st_ops.rules.matcher import Match, RuleSet
 from st_ops.rules.partitions import Partitions
 from st_ops.security.key_values import KeyValues
@@ -44,16 +46,18 @@ class RulesEngine:
         catalog: Catalog,
         requests: Requests,
         key_values: KeyValues,
+        configs: Callable[[str], Mapping[str, Any]],
         settings: RulesSettings,
         lease: WorkerSettings,
         sweep_seconds: float,
     ) -> None:
-        """``lease`` says how long silence means death, and how often to show life."""
+        """``configs`` answers the resolved config of a pack; ``lease`` says how long silence means death, and how often to show life."""
         self._database = database
         self._bus = bus
         self._catalog = catalog
         self._requests = requests
         self._key_values = key_values
+        self._configs = configs
         self._batch = settings.batch
         self._templates = Templates(key_values.decrypt)
         self._rules: tuple[int, RuleSet] = (-2, RuleSet([], self._templates))
@@ -103,14 +107,16 @@ class RulesEngine:
             if not self._partitions.still_held(tx, self._membership.id):
                 log.warning("Partitions were lost meanwhile; another engine matches these events.")
                 return False
-            self._record(tx, decided, bells)
+            self._record(tx, snapshot, decided, bells)
         bells.ring(self._bus)
         return len(batch) == self._batch
 
     def _match(self, rules: RuleSet, event: TriggerInstance) -> list[Match]:
         return rules.match(event.trigger, event.payload, self._key_values.lookup, now())
 
-    def _record(self, tx: Tx, decided: Sequence[tuple[TriggerInstance, list[Match]]], bells: Bells) -> None:
+    def _record(
+        self, tx: Tx, snapshot: Snapshot, decided: Sequence[tuple[TriggerInstance, list[Match]]], bells: Bells
+    ) -> None:
         """Write what was decided: enforcements, executions, audit, and that the events are done."""
         # What was enforced before a crash, or by another engine, is not enforced again.
         enforced = events.enforced_pairs(tx, [event.id for event, found in decided if found])
@@ -120,7 +126,7 @@ class RulesEngine:
             for match in found:
                 if (event.id, match.rule.ref) in enforced:
                     continue
-                wish, error = self._wish(event, match)
+                wish, error = self._wish(snapshot, event, match)
                 wishes.append((event, match, wish, error))
                 if error:
                     failed.add(event.id)
@@ -140,30 +146,35 @@ class RulesEngine:
             log.info("Rule %s matched.", entry.rule_ref, extra=facts(
                 trigger_instance_id=entry.trigger_instance_id, execution_id=entry.execution_id))  # fmt: skip
 
-    def _wish(self, event: TriggerInstance, match: Match) -> tuple[Request | None, str]:
+    def _wish(self, snapshot: Snapshot, event: TriggerInstance, match: Match) -> tuple[Request | None, str]:
         """The execution a match asks for, or why there is none."""
         if match.error is not None:
             return None, match.error
         rule = match.rule
+        pack = rule.action.ref.partition(".")[0]
+        context = _context(event, rule, pack)
+        action = snapshot.actions.get(rule.action.ref)
         try:
-            parameters = render_action(rule, event.payload, self._key_values.lookup, self._templates)
-        except ExpressionError as exc:
+            parameters = render_action(
+                rule, event, self._key_values.lookup, templates=self._templates,
+                schema=schema_of(action) if action else None, context=context, config=self._configs(pack), user=RULES_USER,
+            )  # fmt: skip
+        except (ExpressionError, UserError) as exc:
             return None, f"A parameter of action '{rule.action.ref}' could not be rendered: {exc}"
-        return _request(event, rule, parameters), ""
+        return _request(event, rule, parameters, context), ""
 
 
-def _request(event: TriggerInstance, rule: Rule, parameters: Mapping[str, Any]) -> Request:
-    context = {
-        "trigger_instance": {
-            "id": event.id, "trigger": event.trigger, "occurrence_time": iso(event.occurrence_time),
-            "series": event.series, "episode": event.episode,
-        },
-        "rule": {"ref": rule.ref, "name": rule.name, "pack": rule.pack},
-        "user": RULES_USER,
-        "trace_context": {"trace_tag": event.trace_tag or f"trigger_instance-{event.id}"},
-    }  # fmt: skip
+def _context(event: TriggerInstance, rule: Rule, pack: str) -> Object:
+    """The context of the requested execution: StackStorm's, with the event's series and episode."""
+    found = action_context(rule, event, user=RULES_USER, pack=pack)
+    instance = {**found["trigger_instance"], "series": event.series, "episode": event.episode}
+    trace = {"trace_tag": event.trace_tag or f"trigger_instance-{event.id}"}
+    return {**found, "trigger_instance": instance, "trace_context": trace}
+
+
+def _request(event: TriggerInstance, rule: Rule, parameters: Object, context: Object) -> Request:
     return Request(
-        action=rule.action.ref, parameters=dict(parameters), user=RULES_USER, context=context, rule=rule.ref,
+        action=rule.action.ref, parameters=parameters, user=RULES_USER, context=context, rule=rule.ref,
         trigger_instance_id=event.id, trace_id=event.trace_id or event.id, names={"trigger": event.payload}, literal=True,
     )  # fmt: skip
 

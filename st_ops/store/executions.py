@@ -106,8 +106,8 @@ def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -
 
 def _insert_keyed(tx: Tx, entry: Execution) -> Execution:
     dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    done = tx.execute(dialect.insert(execution).values(row_of(entry)).on_conflict_do_nothing())
-    if done.rowcount == 1:
+    place = dialect.insert(execution).values(row_of(entry)).on_conflict_do_nothing().returning(execution.c.id)
+    if tx.execute(place).first() is not None:
         return entry
     same = select(*_WHOLE).where(execution.c.action == entry.action, execution.c.run_key == entry.run_key)
     if entry.task is not None:

@@ -22,7 +22,7 @@ class ExecutionFilter(Model):
     """What a list of executions is narrowed by; every given field must hold."""
 
     action: str | None = None
-    status: Collection[str] = ()
+    status: tuple[str, ...] = ()
     user: str | None = None
     parent: str | None = None
     roots_only: bool = False

@@ -121,8 +121,8 @@ def take_lease(tx: Tx, name: str, owner: str, seconds: float) -> int | None:
     if row is None:
         dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
         values = {"name": name, "owner": owner, "token": 1, "expires_at": until}
-        done = tx.execute(dialect.insert(lease).values(values).on_conflict_do_nothing())
-        return 1 if done.rowcount == 1 else None
+        place = dialect.insert(lease).values(values).on_conflict_do_nothing().returning(lease.c.token)
+        return 1 if tx.execute(place).first() is not None else None
     if row["owner"] != owner and row["expires_at"] > from_micros(moment):
         return None
     token: int = row["token"] + (1 if row["owner"] != owner else 0)
@@ -142,7 +142,7 @@ def leases(tx: Tx, prefix: str) -> dict[str, str]:
     query = select(lease.c.name, lease.c.owner).where(
         lease.c.name.startswith(prefix), lease.c.expires_at > moment
     )
-    return {name: owner for name, owner in tx.execute(query)}
+    return {row.name: row.owner for row in tx.execute(query)}
 
 
 def release_lease(tx: Tx, name: str, owner: str) -> None:

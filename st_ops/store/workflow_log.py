@@ -13,7 +13,6 @@ from st_ops.model.identity import now
 from st_ops.store.database import Tx
 from st_ops.store.schema import workflow_log
 
-
 #: One row: kind, key of the run or child it is about, and the rest.
 Entry = tuple[str, str, dict[str, Any]]
 
@@ -25,7 +24,14 @@ def append(tx: Tx, workflow_id: str, first_seq: int, entries: Sequence[Entry]) -
     """
     moment = now()
     rows = [
-        {"workflow_id": workflow_id, "seq": first_seq + index, "at": moment, "kind": kind, "key": key, "data": data}
+        {
+            "workflow_id": workflow_id,
+            "seq": first_seq + index,
+            "at": moment,
+            "kind": kind,
+            "key": key,
+            "data": data,
+        }
         for index, (kind, key, data) in enumerate(entries)
     ]
     if not rows:
@@ -33,7 +39,9 @@ def append(tx: Tx, workflow_id: str, first_seq: int, entries: Sequence[Entry]) -
     try:
         tx.execute(insert(workflow_log), rows)
     except IntegrityError as exc:
-        raise Conflict(f"Another engine went on with workflow {workflow_id}.", conflict_id=workflow_id) from exc
+        raise Conflict(
+            f"Another engine went on with workflow {workflow_id}.", conflict_id=workflow_id
+        ) from exc
 
 
 def read(tx: Tx, workflow_id: str) -> list[Entry]:

@@ -1,0 +1,71 @@
+"""The home folder: who holds it, where its server is, and the admin's token."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+from st_ops.errors import AlreadyRunning
+
+
+class Home:
+    """One platform's folder. ``acquire`` before use; the lock goes with the process, however it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server_file = folder / "server.json"
+        self.token_file = folder / "admin.token"
+        self.key_file = folder / "secret.keys"
+        self._lock: IO[str] | None = None
+
+    def make(self) -> None:
+        """Create the folder, for its owner only."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def acquire(self) -> None:
+        """Hold the home. Raises AlreadyRunning, naming the process that does, while another lives."""
+        self.make()
+        lock = (self.folder / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise AlreadyRunning(self._occupied()) from None
+        self._lock = lock
+
+    def _occupied(self) -> str:
+        try:
+            server = json.loads(self.server_file.read_text())
+            return f"A platform is running on {self.folder} already: process {server['pid']}, {server['url']}."
+        except (OSError, ValueError, KeyError):
+            return f"A platform is starting on {self.folder} already."
+
+    def release(self) -> None:
+        """Let go of the home and forget the server. Idempotent."""
+        if self._lock is not None:
+            self.server_file.unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+    def admin_token(self) -> str:
+        """The admin's token, made on first use in a file of mode 0600."""
+        self.make()
+        try:
+            handle = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return self.token_file.read_text().strip()
+        token = secrets.token_urlsafe(32)
+        with os.fdopen(handle, "w") as file:
+            file.write(token + "\n")
+        return token
+
+    def announce(self, url: str) -> None:
+        """Write server.json, whole or not at all, so that clients find the server."""
+        content = {"url": url, "pid": os.getpid(), "token_file": str(self.token_file)}
+        draft = self.server_file.with_suffix(".tmp")
+        draft.write_text(json.dumps(content) + "\n")
+        draft.replace(self.server_file)
