@@ -118,18 +118,22 @@ def ec2_terminate_instances(
 def ec2_describe_instances(
     ctx: Context,
     instance_ids: list[str] | None = None,
+    client_token: str = "",
     tags: dict[str, str] | None = None,
     states: list[str] | None = None,
 ) -> dict[str, Any]:
-    """List instances by id, tags and state.
+    """List instances by id, client token, tags and state.
 
     Args:
         instance_ids: Only these.
+        client_token: Only those that ec2_run_instances made for this token.
         tags: Only those with all these tags.
         states: Only those in one of these states; by default those that are not gone.
     """
     filters = [{"Name": f"tag:{name}", "Values": [value]} for name, value in (tags or {}).items()]
     filters.append({"Name": "instance-state-name", "Values": states or ALIVE})
+    if client_token:
+        filters.append({"Name": f"tag:{TOKEN_TAG}", "Values": [_token(client_token)]})
     if instance_ids:
         filters.append({"Name": "instance-id", "Values": instance_ids})
     return _result(_find(client(ctx, "ec2"), filters))

@@ -101,3 +101,11 @@ def test_what_aws_refuses_is_a_sentence_with_its_code(aws: Aws):
     assert not result.ok
     assert result.result["code"] == "InvalidSubnetID.NotFound"
     assert result.result["error"].startswith("AWS refused RunInstances: InvalidSubnetID.NotFound:")
+
+
+def test_the_instances_of_a_client_token_are_found_by_it(aws: Aws):
+    made = run_one(aws, "episode-1/" + "x" * 80).result["instance_ids"]
+    run_one(aws, "another")
+
+    found = aws.run("ec2_describe_instances", client_token="episode-1/" + "x" * 80).result
+    assert found["instance_ids"] == made
