@@ -8,12 +8,14 @@ from typing import Any
 from st_ops.model.status import Status
 from st_ops.workflows import facts as f
 from st_ops.workflows.context import Context
+from st_ops.workflows.fold import apply
 from st_ops.workflows.functions import Scope
 from st_ops.workflows.graph import Edge, Graph, Transition
 from st_ops.workflows.output import unreachable
 from st_ops.workflows.rendering import EXPECTED, Rendering, described
 from st_ops.workflows.signals import World
-from st_ops.workflows.state import Run, State, apply, counts_as
+from st_ops.workflows.state import Run, State, counts_as
+
 #: Orquesta's fixed text for a task whose action failed.
 FAILED_ACTION = "Execution failed. See result for details."
 

@@ -179,7 +179,9 @@ class _Decision(Branching):
     def _due(self) -> list[Staged]:
         if self.state.status is not Status.RUNNING:
             return []
-        ready = [staged for staged in self.state.ready.values() if staged.on_fail or self.state.failing is None]
+        ready = [
+            staged for staged in self.state.ready.values() if staged.on_fail or self.state.failing is None
+        ]
         return sorted(ready, key=lambda staged: (staged.name, staged.route))
 
     def _begin(self, due: list[Staged]) -> None:

@@ -74,7 +74,9 @@ class Context(Mapping[str, Any]):
         for layer in reversed(other.layers):
             if id(layer) not in own:
                 changed.update(layer)
-        return self._with({name: made for name, theirs in changed.items() if (made := self._joined(name, theirs, at))})
+        return self._with(
+            {name: made for name, theirs in changed.items() if (made := self._joined(name, theirs, at))}
+        )
 
     def binding(self, name: str) -> Binding | None:
         """The value of ``name`` with its lineage; None when it is unknown."""

@@ -101,7 +101,7 @@ class TaskRetried(_Fact):
 
 
 class TaskCompleted(_Fact):
-    """A run ended. ``status`` is succeeded, failed or canceled, as expressions see it; ``ended`` may be more exact (timeout)."""
+    """A run ended. ``status`` (succeeded, failed, canceled) is for expressions; ``ended`` may say more (timeout)."""
 
     kind: Literal["task_completed"] = "task_completed"
     status: Status
@@ -132,7 +132,7 @@ class TransitionTaken(_Fact):
 
 
 class ErrorRecorded(_Fact):
-    """Something went wrong. ``error`` is the entry of the workflow's result; its ``result``, if any, is that of child ``key``."""
+    """Something went wrong. ``error`` is the entry of the workflow's errors; child ``key``, if any, has its result."""
 
     kind: Literal["error_recorded"] = "error_recorded"
     error: dict[str, Any]
@@ -195,12 +195,17 @@ _ADAPTER: TypeAdapter[Fact] = TypeAdapter(Fact)
 
 def dump(fact: Fact) -> dict[str, Any]:
     """The row's ``data``: JSON-able, without what the row's own columns ``kind`` and ``key`` hold."""
-    return {"version": VERSION, **fact.model_dump(mode="json", exclude={"kind", "key"}, exclude_defaults=True)}
+    return {
+        "version": VERSION,
+        **fact.model_dump(mode="json", exclude={"kind", "key"}, exclude_defaults=True),
+    }
 
 
 def load(kind: str, key: str, data: dict[str, Any]) -> Fact:
     """The fact of one row. Raises ValueError (pydantic's) when the row is not of a version known here."""
     fields = dict(data)
     if fields.pop("version", VERSION) > VERSION:
-        raise ValueError(f"A workflow's log has a fact of version {data['version']}; this release reads up to {VERSION}.")
+        raise ValueError(
+            f"A workflow's log has a fact of version {data['version']}; this release reads up to {VERSION}."
+        )
     return _ADAPTER.validate_python({**fields, "kind": kind, "key": key})

@@ -6,10 +6,12 @@ the conductor renders them when they are due.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+
+from st_ops.workflows.cycles import on_cycles
 
 #: Names that may stand where a task's name stands and act on the workflow instead (Orquesta 1.9).
 COMMANDS = frozenset({"continue", "noop", "fail"})
@@ -120,7 +122,7 @@ class Graph:
     @cached_property
     def cyclic(self) -> frozenset[str]:
         """The tasks that can lead back to themselves."""
-        return frozenset(_cyclic({name: {e.target for e in edges} for name, edges in self.edges.items()}))
+        return frozenset(on_cycles({name: {e.target for e in edges} for name, edges in self.edges.items()}))
 
     @cached_property
     def split(self) -> frozenset[str]:
@@ -158,39 +160,3 @@ def _edges_of(task: Task) -> tuple[Edge, ...]:
             key = keys[target] = keys.get(target, -1) + 1
             edges.append(Edge(source=task.name, target=target, transition=transition.index, key=key))
     return tuple(sorted(edges, key=lambda edge: edge.target))
-
-
-def _cyclic(successors: Mapping[str, set[str]]) -> Iterator[str]:
-    """The nodes on a cycle: Tarjan's strongly connected components, without recursion."""
-    order: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    on_stack: set[str] = set()
-    for root in successors:
-        if root in order:
-            continue
-        order[root] = low[root] = len(order)
-        stack.append(root)
-        on_stack.add(root)
-        walk = [(root, iter(sorted(successors[root])))]
-        while walk:
-            node, rest = walk[-1]
-            following = next(rest, None)
-            if following is None:
-                walk.pop()
-                if walk:
-                    low[walk[-1][0]] = min(low[walk[-1][0]], low[node])
-                if low[node] == order[node]:
-                    component = [stack.pop()]
-                    while component[-1] != node:
-                        component.append(stack.pop())
-                    on_stack.difference_update(component)
-                    if len(component) > 1 or node in successors[node]:
-                        yield from component
-            elif following in successors and following not in order:
-                order[following] = low[following] = len(order)
-                stack.append(following)
-                on_stack.add(following)
-                walk.append((following, iter(sorted(successors[following]))))
-            elif following in on_stack:
-                low[node] = min(low[node], order[following])

@@ -48,12 +48,14 @@ def unreachable(graph: Graph, state: State) -> list[dict[str, Any]]:
     return [
         {
             "type": "error",
-            "message": f'UnreachableJoinError: The join task|route "{name}|{route}" is partially satisfied but unreachable.',
+            "message": f'UnreachableJoinError: The join task|route "{name}|{route}" '
+            "is partially satisfied but unreachable.",
             "task_id": name,
             "route": route,
         }
         for name, route in state.waiting
-        if not (busy and _may_still_come(graph, state, name, route)) and not _ran_enough(graph, state, name, route)
+        if not (busy and _may_still_come(graph, state, name, route))
+        and not _ran_enough(graph, state, name, route)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Making a staged task ready to request: everything its definition leaves to expressions, evaluated before it starts."""
+"""Making a staged task ready to request: evaluating all that its definition leaves to expressions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from st_ops.workflows.context import Context
 from st_ops.workflows.functions import Scope
 from st_ops.workflows.graph import Items, Task
 
@@ -44,7 +43,9 @@ def prepare(task: Task, scope: Scope, evaluate: Evaluate) -> Prepared:
     concurrency = None
     if task.items is not None and task.items.concurrency is not None:
         value = evaluate(task.items.concurrency, scope)
-        concurrency = max(1, _integer(value, TypeError(f'The concurrency of task "{task.name}" is not an integer.')))
+        concurrency = max(
+            1, _integer(value, TypeError(f'The concurrency of task "{task.name}" is not an integer.'))
+        )
     delay = _integer(
         evaluate(task.delay, scope), TypeError("The value of task delay is not type of integer.")
     )
@@ -52,12 +53,23 @@ def prepare(task: Task, scope: Scope, evaluate: Evaluate) -> Prepared:
     first = [None] if items is None else list(range(len(items)))[: concurrency or len(items)]
     requests = [request(task, items, index, scope, evaluate, delay=delay) for index in first]
     return Prepared(
-        items=items, concurrency=concurrency, retries=retries, retry_delay=pause, delay=delay, requests=requests
+        items=items,
+        concurrency=concurrency,
+        retries=retries,
+        retry_delay=pause,
+        delay=delay,
+        requests=requests,
     )
 
 
 def request(
-    task: Task, items: list[Any] | None, index: int | None, scope: Scope, evaluate: Evaluate, *, delay: int = 0
+    task: Task,
+    items: list[Any] | None,
+    index: int | None,
+    scope: Scope,
+    evaluate: Evaluate,
+    *,
+    delay: int = 0,
 ) -> Request:
     """The child execution for item ``index`` (None: for the task itself). Raises as ``prepare`` does."""
     if items is not None and index is not None:

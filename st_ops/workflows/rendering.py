@@ -13,7 +13,6 @@ from st_ops.workflows.context import Context
 from st_ops.workflows.functions import Scope, functions, result_of
 from st_ops.workflows.graph import Graph
 
-
 #: What evaluating a definition may raise; each becomes an entry of the workflow's errors.
 EXPECTED = (ExpressionError, TypeError, ValueError)
 

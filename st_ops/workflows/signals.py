@@ -11,7 +11,7 @@ from st_ops.model.status import Status
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Begin. ``inputs``: the execution's parameters. ``context``: what Orquesta shows as ``ctx().st2`` and ``ctx().parent``."""
+    """Begin. ``inputs``: the execution's parameters. ``context``: more variables (``st2``, ``parent``)."""
 
     inputs: Mapping[str, Any] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)

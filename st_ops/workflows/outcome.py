@@ -1,0 +1,89 @@
+"""The result that a finished workflow's execution gets, in the shape of its dialect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from st_ops.model.executions import Outcome
+from st_ops.model.status import Status
+from st_ops.workflows.graph import Graph
+from st_ops.workflows.signals import ChildRecord, World
+from st_ops.workflows.state import Run, State
+
+_ABENDED = frozenset({Status.FAILED, Status.TIMEOUT, Status.ABANDONED})
+
+
+def outcome(graph: Graph, state: State, world: World) -> Outcome:
+    """Status and result of a finished workflow.
+
+    Orquesta: ``{output}``, with ``errors`` when it failed. Action chain: ``{tasks, published}``, with ``error``
+    and ``traceback`` when the chain itself went wrong.
+    """
+    result = _chain(graph, state, world) if graph.dialect == "action-chain" else _orquesta(state, world)
+    reason = "" if state.status not in _ABENDED else next((error["message"] for error, _ in state.errors), "")
+    return Outcome(status=state.status, result=result, reason=reason)
+
+
+def _orquesta(state: State, world: World) -> dict[str, Any]:
+    result: dict[str, Any] = {"output": state.output}
+    if state.status in _ABENDED:
+        result["errors"] = errors(state, world)
+    return result
+
+
+def errors(state: State, world: World) -> list[dict[str, Any]]:
+    """The error entries, those of failed actions with the action's result; none twice."""
+    found: list[dict[str, Any]] = []
+    for error, key in state.errors:
+        record = world.child(key) if key else None
+        entry = error if record is None or record.result is None else {**error, "result": record.result}
+        if entry not in found:
+            found.append(entry)
+    return found
+
+
+def _chain(graph: Graph, state: State, world: World) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "tasks": [
+            _task(run, record)
+            for run in state.runs.values()
+            for key in run.children
+            if (record := world.child(key)) is not None
+        ],
+        "published": _published(graph, state),
+    }
+    engine = [error for error, key in state.errors if not key]
+    if engine:
+        result["error"] = engine[0]["message"]
+        result["traceback"] = "\n".join(_located(graph, error) for error in engine)
+    return result
+
+
+def _task(run: Run, record: ChildRecord) -> dict[str, Any]:
+    return {
+        "id": run.name,
+        "name": run.name,
+        "execution_id": record.execution_id,
+        "liveaction_id": record.execution_id,
+        "workflow": None,
+        "created_at": record.created_at,
+        "updated_at": record.end_timestamp or record.start_timestamp or record.created_at,
+        "state": record.status.value,
+        "result": record.result,
+    }
+
+
+def _published(graph: Graph, state: State) -> dict[str, Any]:
+    names = {
+        name: None
+        for task in graph.tasks.values()
+        for transition in task.transitions
+        for name, _ in transition.publish
+    }
+    bindings = {name: state.last.binding(name) for name in names}
+    return {name: found.value for name, found in bindings.items() if found and found.lineage.at > 0}
+
+
+def _located(graph: Graph, error: dict[str, Any]) -> str:
+    task = graph.tasks.get(error.get("task_id", ""))
+    return f"Task {task.name}, line {task.line}: {error['message']}" if task else str(error["message"])
