@@ -71,7 +71,8 @@ class Consumer:
         if not topics:
             self._new_topic.wait()
             return
-        queues = self._consume(connection, topology.queues(self._namespace, sorted(topics)))
+        driver = connection.transport.driver_type
+        queues = self._consume(connection, topology.queues(self._namespace, sorted(topics), driver))
         try:
             self._link.up(connection)
             self._subscriptions.connected(topics)
@@ -110,8 +111,9 @@ class Consumer:
         with self._line.guard:
             for queue in queues:
                 if queue.channel.connection.client.transport.driver_type != "amqp":
-                    queue.unbind_from(queue.exchange)
+                    # In this order: kombu deletes only what is bound, and forgets the route only when told.
                     queue.delete()
+                    queue.unbind_from(queue.exchange)
 
 
 def _await_subscribed(connection: Connection) -> None:

@@ -12,6 +12,9 @@ from kombu import Connection
 #: Seconds a read of a socket may take, so that the thread notices a new topic or the end.
 STEP = 0.25
 
+#: Pings of ours that Redis may leave unanswered, one every HEARTBEAT seconds.
+_UNANSWERED = 2
+
 #: Messages taken from memory at once before they are handed over.
 _BATCH = 1_000
 
@@ -51,8 +54,7 @@ class SocketLine:
         if connection.supports_heartbeats:
             connection.heartbeat_check()
         if connection.transport.driver_type == "redis":
-            # Inside an event loop kombu asks by itself whether its PUB/SUB connection still lives; we have none.
-            connection.transport.cycle.maybe_check_subclient_health()
+            _check_redis(connection)
 
 
 class MemoryLine:
@@ -117,3 +119,18 @@ class _Hub:
         """Wake everybody; ``changed`` is held."""
         self.rings += 1
         self.changed.notify_all()
+
+
+def _check_redis(connection: Connection) -> None:
+    """Raise ConnectionError when Redis has left our pings on the PUB/SUB connection unanswered.
+
+    Inside an event loop kombu does the like by itself; outside one it does not, and what it does (subscribing
+    anew in silence) would hide that bells were missed.
+    """
+    for channel in connection.transport.channels:
+        client = vars(channel).get("subclient")
+        if client is None or client.connection is None:
+            continue
+        if client.health_check_response_counter >= _UNANSWERED:
+            raise ConnectionError(f"Redis left {_UNANSWERED} pings unanswered")
+        client.check_health()

@@ -36,9 +36,13 @@ def exchange(namespace: str, topic: Topic) -> Exchange:
     return Exchange(f"{namespace}.bells.{topic}", type="fanout", durable=True, delivery_mode="transient")
 
 
-def queues(namespace: str, topics: Iterable[Topic]) -> list[Queue]:
-    """Fresh queues for one consumer connection: the broker may still hold those of a connection it has not missed."""
-    owner = uuid.uuid4().hex
+def queues(namespace: str, topics: Iterable[Topic], driver: str) -> list[Queue]:
+    """Queues for one consumer connection, under fresh names: RabbitMQ may still hold those of a connection lost.
+
+    With the ``driver`` redis a queue is a name only (PUB/SUB keeps nothing), which kombu writes down for good
+    when a process is killed; one name for all leaves nothing to pile up.
+    """
+    owner = "pubsub" if driver == "redis" else uuid.uuid4().hex
     return [
         Queue(
             f"{namespace}.bells.{topic}.{owner}",

@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any
 
 import pytest
+import redis
 from kombu import Connection
+from kombu.transport import memory
 
 from st_ops.bus.interface import Bus
 from st_ops.bus.kombu_bus import KombuBus
@@ -237,6 +239,25 @@ def test_close_may_be_called_twice_and_ends_every_thread(broker):
     bus.close()
     bus.close()
     assert [each for each in threading.enumerate() if each not in before] == []
+
+
+def test_nothing_is_left_at_the_broker_after_close(broker):
+    bus = broker.bus()
+    listen(bus, *Topic)
+    bus.publish(bell(Topic.EVENT_ACCEPTED, "e1"))
+    assert left_behind(broker) != []
+    bus.close()
+    eventually(lambda: left_behind(broker) == [], PATIENCE)
+
+
+def left_behind(broker: Broker) -> list[str]:
+    """The queues that still exist in the namespace of ``broker``."""
+    if broker.kind == "memory":
+        return [name for name in memory.Channel.queues if name.startswith(broker.namespace)]
+    if broker.kind == "redis":
+        with redis.Redis.from_url(broker.url) as client:
+            return [key.decode() for key in client.keys(f"*{broker.namespace}*")]
+    return broker.server.queues(broker.namespace)
 
 
 def test_a_bell_published_after_close_is_dropped_and_counted(broker):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+from pathlib import Path
 
 import amqp
 
-from tests.servers.process import Server, Yard, free_port, listens
+from tests.servers.process import Server, Yard, clean_environment, free_port, listens
 from tests.servers.programs import RABBITMQ
 
 
@@ -27,7 +29,9 @@ class RabbitMQ:
         (room / "enabled_plugins").write_text("[].\n")
         epmd = shutil.which("epmd")
         assert epmd is not None, "epmd comes with Erlang, which comes with rabbitmq-server"
-        environment = {
+        self._control = str(Path(command).with_name("rabbitmqctl"))
+        self._environment = {
+            **clean_environment(room),
             "ERL_EPMD_PORT": str(names),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"st-ops-{self.port}@localhost",
@@ -53,7 +57,7 @@ class RabbitMQ:
             [command],
             room=room,
             ready=self._answers,
-            environment=environment,
+            environment=self._environment,
             stop_signal=signal.SIGTERM,
             start_within=90,
         )
@@ -66,6 +70,17 @@ class RabbitMQ:
     def stop(self, *, kill: bool = False) -> None:
         """Stop it, or with ``kill`` let it crash."""
         self._server.stop(kill=kill)
+
+    def queues(self, prefix: str) -> list[str]:
+        """The names of the queues that begin with ``prefix``."""
+        listing = subprocess.run(
+            [self._control, "-n", self._environment["RABBITMQ_NODENAME"], "-q", "list_queues", "name"],
+            env=self._environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        return [name for name in listing.splitlines() if name.startswith(prefix)]
 
     def _answers(self) -> bool:
         if not listens(self.port):
