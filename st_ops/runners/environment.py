@@ -28,21 +28,21 @@ def clean_environment(options: RunnerOptions, mark: str) -> dict[str, str]:
     return {"PATH": _PATH, **allowed, MARK: mark}
 
 
-def job_environment(job: Job, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment of ``job``: ``base``, then the action's ``env`` parameter, then the platform's own variables.
+def job_environment(job: Job, base: Mapping[str, str], *, python: bool = False) -> dict[str, str]:
+    """What ``job`` adds to ``base``: the action's ``env`` parameter, then the platform's own variables.
 
-    PYTHONPATH cannot be given to a Python action (StackStorm 1.3); null values unset nothing and are left out.
+    PYTHONPATH cannot be given to a Python action (StackStorm 1.3); null values are left out.
     """
     asked = {
         str(name): _text(value)
         for name, value in (job.runner_parameters.get("env") or {}).items()
-        if value is not None and not (job.python and str(name).upper() == "PYTHONPATH")
+        if value is not None and not (python and str(name).upper() == "PYTHONPATH")
     }
-    environment = {**base, **asked, **job.environment, "ST_OPS_EXECUTION_ID": job.execution.id, MARK: base[MARK]}
+    environment = {**asked, **job.environment, "ST_OPS_EXECUTION_ID": job.execution.id, MARK: base[MARK]}
     if job.python:
         # The virtualenv's programs first, as when it is activated.
         bin_folder = Path(job.python).parent
-        environment["PATH"] = f"{bin_folder}:{environment['PATH']}"
+        environment["PATH"] = f"{bin_folder}:{environment.get('PATH', base['PATH'])}"
         environment["VIRTUAL_ENV"] = str(bin_folder.parent)
     return environment
 

@@ -16,7 +16,7 @@ from st_ops.runners.environment import job_environment
 from st_ops.runners.options import RunnerOptions
 from st_ops.runners.process import Assignment, Ended
 from st_ops.runners.sandbox.handle import SandboxGone
-from st_ops.runners.sandbox.pool import SandboxPool
+from st_ops.runners.sandbox.pool import SHARED, SandboxPool
 from st_ops.runners.shell import timeout_text
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class PythonScriptRunner:
         limits = self._options.limits_of(job.action.limits)
         work = Assignment(
             python=job.python,
-            pack=job.action.pack if job.preload else "",
+            pack=job.action.pack if job.preload else SHARED,
             file=str(path) if job.preload else "",
             pack_path=job.pack_path,
             describe=lambda base: self._describe(job, str(path), entry, limits, base),
@@ -72,7 +72,7 @@ class PythonScriptRunner:
         execution = job.execution
         return {
             "kind": "python",
-            "env": job_environment(job, base),
+            "env": job_environment(job, base, python=True),
             "cwd": "",
             "limits": limits,
             "result_bytes": self._options.result_bytes,

@@ -1,38 +1,36 @@
 """What happens in the child between the fork and the end of one job. Standard library only, Python 3.8 and later.
 
-The job's description arrives as the first frame on its channel::
+The job's description arrives as the first frame (``st_ops.sdk.wire``) on its channel::
 
     {"kind": "exec", "argv": […], "env": {…}, "cwd": "" | path, "stdin": "" | text, "limits": {…}}
     {"kind": "python", "job": {… as st_ops.sdk.run_action takes it}, "env": …, "cwd": …, "limits": …, "result_bytes": n}
 
-``limits`` are ``memory_mb``, ``cpu_seconds``, ``open_files`` and ``file_mb``; an absent one is not set.
+``env`` is added to the environment of the sandbox, which is clean. ``limits`` are ``memory_mb``, ``cpu_seconds``,
+``open_files`` and ``file_mb``; an absent one is not set.
+
+A forked child pays about 2 µs for every page of memory it is first to write to after the fork, and in Python to use
+an object is to write to it. So this code does few things, with plain means.
 """
 
 from __future__ import annotations
 
-import atexit
-import contextlib
+import _signal
 import errno
 import fcntl
-import gc
+import json
 import os
 import resource
-import shutil
-import signal
+import struct
 import sys
-import threading
 from typing import Any, Mapping, NoReturn, Sequence
 
 from st_ops.runners.sandbox import kernel
-from st_ops.sdk.wire import Channel, ChannelClosed, FrameTooLarge
 
 #: Exit code when the job could not be set up; the channel says why.
 SETUP_FAILED = 126
 
 #: The channel's descriptor lies out of the way of code that closes 3 and up before it daemonises.
 _CHANNEL_FD = 900
-
-_RESET = ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGPIPE", "SIGXFSZ", "SIGUSR1", "SIGUSR2", "SIGALRM")
 
 _MB = 1024 * 1024
 
@@ -52,42 +50,58 @@ def _run(parent: int, stdout: int, stderr: int, channel_fd: int, workdir: str, k
     kernel.adopt_orphans()
     if os.getppid() != parent:
         return SETUP_FAILED  # the sandbox died before we asked to die with it
-    channel = Channel(_take_descriptors(stdout, stderr, channel_fd))
-    _default_signals()
-    try:
-        spec = channel.receive()
-        assert spec is not None  # without a timeout, receive gives a message or raises
-        _enter(spec, workdir)
-    except ChannelClosed:
+    channel = _take_descriptors(stdout, stderr, channel_fd)
+    kernel.default_signals()
+    spec = _read_frame(channel)
+    if spec is None:
         return SETUP_FAILED
+    try:
+        _enter(spec, workdir)
     except (OSError, ValueError) as error:
-        channel.send({"type": "setup_failed", "error": str(error)})
+        _complain(channel, str(error))
         return SETUP_FAILED
     if spec["kind"] == "exec":
         return _exec(channel, spec)
-    return _python(channel, spec, "" if keep else workdir)
+    from st_ops.runners.sandbox import python_child
+
+    return python_child.run(channel, spec, "" if keep else workdir)
 
 
 def _take_descriptors(stdout: int, stderr: int, channel_fd: int) -> int:
-    """Put the job's descriptors in their places, close every other, and give the channel's."""
+    """Put the job's descriptors in their places, close every other, and give the channel's. stdin is /dev/null already."""
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
     try:
         channel = fcntl.fcntl(channel_fd, fcntl.F_DUPFD_CLOEXEC, _CHANNEL_FD)
     except OSError:  # fewer descriptors than that are allowed here
-        channel = fcntl.fcntl(channel_fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    kernel.close_descriptors(keep=channel)
+        os.dup2(channel_fd, 3, inheritable=False)
+        channel = 3
+    # The parent opens nothing that could have a higher number (preload.py sees to that).
+    os.closerange(4 if channel == 3 else 3, _CHANNEL_FD)
     return channel
 
 
-def _default_signals() -> None:
-    signal.set_wakeup_fd(-1)
-    for name in _RESET:
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+def _read_frame(fd: int) -> Mapping[str, Any] | None:
+    """The first frame on the channel; None when the worker is gone."""
+    head = _read(fd, 4)
+    body = _read(fd, struct.unpack(">I", head)[0]) if head else b""
+    return json.loads(body) if body else None
+
+
+def _read(fd: int, size: int) -> bytes:
+    """Exactly ``size`` bytes, or none."""
+    data = os.read(fd, size)
+    while data and len(data) < size:
+        more = os.read(fd, min(size - len(data), 1 << 20))
+        if not more:
+            return b""
+        data += more
+    return data
+
+
+def _complain(fd: int, sentence: str) -> None:
+    body = json.dumps({"type": "setup_failed", "error": sentence}).encode("utf-8")
+    os.write(fd, struct.pack(">I", len(body)) + body)
 
 
 def _enter(spec: Mapping[str, Any], workdir: str) -> None:
@@ -98,12 +112,10 @@ def _enter(spec: Mapping[str, Any], workdir: str) -> None:
         os.chdir(cwd)
     except OSError as error:
         raise ValueError(f"The working directory '{cwd}' cannot be entered: {error.strerror}.") from error
-    # The kernel, short of memory, shall end an action before it ends the platform.
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("500")
     _limit(spec.get("limits", {}))
-    os.environ.clear()
-    os.environ.update(spec["env"], ST_OPS_WORKDIR=workdir)
+    for name, value in spec["env"].items():
+        os.environ[name] = value
+    os.environ["ST_OPS_WORKDIR"] = workdir
 
 
 def _limit(limits: Mapping[str, Any]) -> None:
@@ -116,7 +128,6 @@ def _limit(limits: Mapping[str, Any]) -> None:
     ):
         if limits.get(name):
             _set_limit(what, int(limits[name] * unit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _set_limit(what: int, value: int) -> None:
@@ -127,15 +138,18 @@ def _set_limit(what: int, value: int) -> None:
     resource.setrlimit(what, (value, value + slack))
 
 
-def _exec(channel: Channel, spec: Mapping[str, Any]) -> int:
+def _exec(channel: int, spec: Mapping[str, Any]) -> int:
     """Become the command. Comes back only when that failed."""
     if spec.get("stdin"):
         _feed_stdin(spec["stdin"].encode("utf-8"))
+    # What Python ignores, a program expects to end it.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
     argv = spec["argv"]
     try:
         _become(argv)
     except OSError as error:
-        channel.send({"type": "setup_failed", "error": f"'{argv[0]}' cannot be run: {error.strerror}."})
+        _complain(channel, f"'{argv[0]}' cannot be run: {error.strerror}.")
     return SETUP_FAILED
 
 
@@ -156,49 +170,3 @@ def _feed_stdin(text: bytes) -> None:
     os.close(writing)
     os.dup2(reading, 0)
     os.close(reading)
-
-
-def _python(channel: Channel, spec: Mapping[str, Any], remove: str) -> int:
-    from st_ops.sdk import run_action
-
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as every Python program has it: an exception, not a death
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    gc.enable()
-    sys.argv = [spec["job"]["file"]]
-    _reseed()
-    outcome = run_action.run(spec["job"], channel)
-    code = int(outcome["exit_code"])
-    _tell(channel, {"type": "result", **outcome}, spec["result_bytes"])
-    _finish_like_an_interpreter()
-    if remove:
-        os.chdir("/")
-        shutil.rmtree(remove, ignore_errors=True)
-    return code
-
-
-def _reseed() -> None:
-    """``random`` reseeds itself after a fork; numpy's global generator does not."""
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
-
-
-def _tell(channel: Channel, message: Mapping[str, Any], result_bytes: int) -> None:
-    capped = Channel(channel.fileno(), limit=result_bytes)
-    try:
-        capped.send(message)
-    except FrameTooLarge as error:
-        channel.send({**message, "result": None, "result_too_large": error.size})
-    except ChannelClosed:
-        sys.stderr.write("The result could not be handed over: the action closed the sandbox's descriptor.\n")
-
-
-def _finish_like_an_interpreter() -> None:
-    """Wait for threads that are not daemons, run atexit functions, flush: what a normal end does, but for the
-    tear-down of modules, whose only effect here would be time."""
-    for finish in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):  # type: ignore[attr-defined]
-        try:
-            finish()
-        except BaseException as error:  # noqa: BLE001 - the job is over; its author reads of it in stderr
-            with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(f"At exit: {type(error).__name__}: {error}\n")

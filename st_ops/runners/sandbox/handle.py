@@ -13,13 +13,14 @@ import socket
 import subprocess
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 from st_ops.logs import facts
+from st_ops.sdk import boot
 
 log = logging.getLogger(__name__)
 
-_BOOT = str(Path(__file__).with_name("boot.py"))
+#: Makes our packages known to an interpreter that has nothing of ours installed, and runs a module's main.
+_BOOT = [boot.__file__, "st_ops.runners.sandbox.parent"]
 
 
 class SandboxGone(Exception):
@@ -46,8 +47,13 @@ class Started:
 class Sandbox:
     """One warm parent process. ``start`` and ``stop`` may be called from any thread."""
 
-    def __init__(self, python: str, environment: dict[str, str], work_root: str, idle_seconds: float) -> None:
-        """Start the parent in the interpreter ``python``. Raises OSError when that cannot be run."""
+    def __init__(
+        self, python: str, kind: str, environment: dict[str, str], work_root: str, idle_seconds: float
+    ) -> None:
+        """Start the parent in the interpreter ``python``, for jobs of one kind: ``python`` or ``programs``.
+
+        Raises OSError when the interpreter cannot be run.
+        """
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._numbers = itertools.count(1)
         self._closing = threading.Lock()
@@ -55,7 +61,7 @@ class Sandbox:
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [python, "-I", "-X", "utf8", _BOOT, str(theirs.fileno()), work_root, str(idle_seconds)],
+                    [python, "-I", "-X", "utf8", *_BOOT, str(theirs.fileno()), work_root, str(idle_seconds), kind],
                     env=environment,
                     cwd="/",
                     stdin=subprocess.DEVNULL,

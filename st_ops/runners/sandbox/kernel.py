@@ -5,6 +5,7 @@ Standard library only, Python 3.8 and later.
 
 from __future__ import annotations
 
+import _signal
 import contextlib
 import ctypes
 import os
@@ -28,18 +29,26 @@ def die_with_parent() -> None:
 def become_helper(keep: int = -1) -> None:
     """In a forked child that does a chore of its parent's: die with it, and hold none of its descriptors but ``keep``."""
     die_with_parent()
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    close_descriptors(keep)
-
-
-def close_descriptors(keep: int) -> None:
-    """Close every descriptor of this process but stdin, stdout, stderr and ``keep``."""
+    default_signals()
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and int(name) != keep:
             with contextlib.suppress(OSError):  # the listing's own descriptor is closed already
                 os.close(int(name))
+
+
+def default_signals() -> None:
+    """In a forked child of a sandbox's parent: undo what the parent set up for signals."""
+    # The functions of _signal, since their wrappers in signal make enums of everything, in pages not yet ours.
+    _signal.set_wakeup_fd(-1)
+    _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def prefer_in_want_of_memory() -> None:
+    """Have the kernel, short of memory, end this process and its children before the platform."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("500")
 
 
 def adopt_orphans() -> None:

@@ -21,18 +21,21 @@ from __future__ import annotations
 import array
 import contextlib
 import gc
+import importlib
 import json
 import os
+import resource
 import select
-import shutil
 import signal
 import socket
 import sys
 import time
-from typing import Any, Mapping, NoReturn
+from typing import TYPE_CHECKING, Any, Mapping, NoReturn
 
 from st_ops.runners.sandbox import child, kernel
-from st_ops.runners.sandbox.preload import Trial, import_quietly, imports_of
+
+if TYPE_CHECKING:
+    from st_ops.runners.sandbox.preload import Trial
 
 #: Seconds between two looks at whether our worker still is our parent.
 _PARENT_CHECK = 5.0
@@ -282,12 +285,16 @@ class Parent:
         """Try out what ``file`` imports, when it has not been looked into and no other trial is on."""
         if not file or file in self._looked_into or self._trial is not None:
             return
+        from st_ops.runners.sandbox.preload import Trial, imports_of
+
         self._looked_into.add(file)
         names = imports_of(file, pack_path)
         if names:
             self._trial = Trial(names)
 
     def _end_trial(self, trial: Trial) -> None:
+        from st_ops.runners.sandbox.preload import import_quietly
+
         for name in trial.harmless():
             import_quietly(name)
         gc.collect()
@@ -297,6 +304,8 @@ class Parent:
 def _remove_and_exit(workdir: str) -> NoReturn:
     try:
         kernel.become_helper()
+        import shutil
+
         shutil.rmtree(workdir, ignore_errors=True)
     finally:
         os._exit(0)
@@ -307,16 +316,23 @@ def _say(fd: int, message: Mapping[str, Any]) -> None:
         os.write(fd, json.dumps(message).encode("utf-8"))
 
 
-def main(control_fd: int, work_root: str, idle: float) -> None:
-    """Be the parent of the sandbox whose worker holds the other end of ``control_fd``."""
+def main(arguments: list[str]) -> int:
+    """Be the parent of a sandbox; arguments: descriptor of the socket, folder for the jobs' folders, seconds of idleness
+    after which to end, and ``python`` or ``programs``: what is run here. One for programs stays as small as it can."""
+    control_fd, work_root, idle, kind = arguments
     kernel.adopt_orphans()
+    kernel.prefer_in_want_of_memory()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     gc.disable()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    os.set_inheritable(control_fd, False)
-    import_quietly("st_ops.sdk.run_action")
-    import_quietly("st2common.runners.base_action")
-    parent = Parent(socket.socket(fileno=control_fd), work_root, idle)
+    os.set_inheritable(int(control_fd), False)
+    if kind == "python":
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+        for name in ("st_ops.runners.sandbox.python_child", "st2common.runners.base_action"):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+    parent = Parent(socket.socket(fileno=int(control_fd)), work_root, float(idle))
     gc.collect()
     gc.freeze()
     parent.serve()
+    return 0

@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 
 #: The sandbox that only starts other programs.
-PROGRAMS = ""
+PROGRAMS = "<programs>"
+
+#: Pack name under which packs that must not be preloaded share a sandbox. No pack is called so.
+SHARED = "<shared>"
 
 
 @dataclass
@@ -80,7 +83,7 @@ class SandboxPool:
             except BaseException:
                 self._return(kept)
                 raise
-        raise SandboxGone(f"The sandbox of {pack or 'programs'} ended three times in a row: {reason}")
+        raise SandboxGone(f"The sandbox of {pack} ended three times in a row: {reason}")
 
     def give_back(self, lent: Lent) -> None:
         """The job is over."""
@@ -118,17 +121,18 @@ class SandboxPool:
                 kept = None
             if kept is None:
                 self._make_room(surplus)
-                kept = self._kept[python, pack] = self._make(python, at)
+                kept = self._kept[python, pack] = self._make(python, pack, at)
             kept.running += 1
             kept.used_at = at
         for one in surplus:
             one.sandbox.close()
         return kept
 
-    def _make(self, python: str, at: float) -> _Kept:
+    def _make(self, python: str, pack: str, at: float) -> _Kept:
         mark = f"{self._mark}.{next(self._numbers)}"
         environment = clean_environment(self._options, mark)
-        sandbox = Sandbox(python, environment, self._work_root, self._options.sandbox_idle_seconds)
+        kind = "programs" if pack == PROGRAMS else "python"
+        sandbox = Sandbox(python, kind, environment, self._work_root, self._options.sandbox_idle_seconds)
         return _Kept(sandbox, mark, _version(python), at)
 
     def _fit(self, kept: _Kept, python: str, at: float) -> bool:

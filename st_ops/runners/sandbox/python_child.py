@@ -1,0 +1,69 @@
+"""The end of the way for a Python action: run it, hand over what it returned, and finish as an interpreter does.
+
+Standard library only, Python 3.8 and later.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import os
+import sys
+import threading
+from typing import Any, Mapping
+
+from st_ops.sdk import run_action
+from st_ops.sdk.wire import Channel, ChannelClosed, FrameTooLarge
+
+
+def run(channel_fd: int, spec: Mapping[str, Any], remove: str) -> int:
+    """Run the action that ``spec`` describes; its exit code. ``remove`` is the folder to delete afterwards, or ""."""
+    gc.enable()
+    sys.argv = [spec["job"]["file"]]
+    _reseed()
+    channel = Channel(channel_fd)
+    outcome = run_action.run(spec["job"], channel)
+    _tell(channel, {"type": "result", **outcome}, spec["result_bytes"])
+    _finish_like_an_interpreter()
+    if remove:
+        _remove(remove)
+    return int(outcome["exit_code"])
+
+
+def _reseed() -> None:
+    """``random`` reseeds itself after a fork; numpy's global generator does not."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _tell(channel: Channel, message: Mapping[str, Any], result_bytes: int) -> None:
+    try:
+        Channel(channel.fileno(), limit=result_bytes).send(message)
+    except FrameTooLarge as error:
+        channel.send({**message, "result": None, "result_too_large": error.size})
+    except ChannelClosed:
+        sys.stderr.write("The result could not be handed over: the action closed the sandbox's descriptor.\n")
+
+
+def _finish_like_an_interpreter() -> None:
+    """Wait for threads that are not daemons, run atexit functions, flush: what a normal end does, but for the
+    tear-down of modules, whose only effect here would be time."""
+    for finish in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):  # type: ignore[attr-defined]
+        try:
+            finish()
+        except BaseException as error:  # noqa: BLE001 - the job is over; its author reads of it in stderr
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"At exit: {type(error).__name__}: {error}\n")
+
+
+def _remove(folder: str) -> None:
+    """Delete the job's folder, which in most cases nothing was put in."""
+    os.chdir("/")
+    try:
+        os.rmdir(folder)
+    except OSError:
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
