@@ -20,7 +20,7 @@ def waiting(aws: Aws) -> tuple[int, int]:
 
 
 def take(aws: Aws, queue: str) -> int:
-    return int(pack_file("aws", "sensors/sqs.py").take(aws.context(), aws.client("sqs"), queue, wait=0))
+    return int(pack_file("aws", "lib/sqs_reader.py").take(aws.context(), aws.client("sqs"), queue, wait=0))
 
 
 def test_a_sent_message_is_received_with_its_body_parsed(aws: Aws, queue: str):

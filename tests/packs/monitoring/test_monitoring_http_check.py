@@ -76,7 +76,7 @@ class Sensor:
     def __init__(self, url: str, failures: int = 2) -> None:
         self.platform = FakePlatform()
         self.endpoint = {"name": "shop", "url": url, "failures": failures}
-        self.module = pack_file("monitoring", "sensors/http_check.py")
+        self.module = pack_file("monitoring", "lib/endpoint_watch.py")
         self.probe = pack_file("monitoring", "lib/http_probe.py").probe
 
     def check(self) -> list[str]:
