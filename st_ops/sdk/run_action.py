@@ -3,7 +3,8 @@
 A job is a JSON object::
 
     {"file": absolute path, "entry": class or function name or "", "parameters": {…}, "config": {…},
-     "pack": "aws", "pack_path": absolute folder, "action": "aws.run_instances", "user": "stanley", "log_level": "DEBUG",
+     "pack": "aws", "pack_path": absolute folder,
+     "action": "aws.run_instances", "user": "stanley", "log_level": "DEBUG",
      "execution": {"id": …, "parent_id": …, "root_id": …, "context": {…}}}
 
 and its outcome ``{"status": "succeeded" | "failed", "result": any JSON, "exit_code": int}``. The contract is

@@ -103,7 +103,7 @@ class DatastoreService:
 
     def get_api_client(self) -> Any:
         """A client of the platform's API for this run, from ``ST2_API_URL`` and ``ST2_AUTH_TOKEN``."""
-        from st2client.client import Client  # type: ignore[import-not-found]  # on the path of children only
+        from st2client.client import Client  # on the path of children only
 
         return Client()
 

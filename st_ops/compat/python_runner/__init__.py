@@ -1,0 +1,1 @@
+"""StackStorm's Python runner, as far as tests of packs use it."""

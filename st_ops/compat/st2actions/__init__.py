@@ -1,0 +1,1 @@
+"""StackStorm's actions package, as far as packs use it."""

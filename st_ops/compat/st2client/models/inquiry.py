@@ -1,0 +1,5 @@
+"""Where the real client has these."""
+
+from st2client.models import Inquiry
+
+__all__ = ["Inquiry"]

@@ -1,0 +1,1 @@
+"""Part of StackStorm's common package, as far as packs use it."""

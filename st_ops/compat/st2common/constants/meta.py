@@ -1,0 +1,3 @@
+"""Suffixes of metadata files."""
+
+YAML_META_FILE_EXTENSIONS = (".yaml", ".yml")

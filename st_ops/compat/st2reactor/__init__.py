@@ -1,0 +1,1 @@
+"""StackStorm's sensor package, as far as packs use it."""

@@ -1,0 +1,1 @@
+"""Base classes for the tests of packs."""
