@@ -12,7 +12,7 @@ from st_ops.model.base import Model
 from st_ops.model.executions import Execution
 from st_ops.store import executions
 from st_ops.store.database import Tx
-from st_ops.store.schema import PARENTLESS, execution
+from st_ops.store.schema import PARENTLESS, READY, execution
 
 #: Counting stops here: a page needs to know "many", not how many millions.
 COUNT_LIMIT = 10_000
@@ -116,6 +116,30 @@ def count_by_status(tx: Tx, statuses: Collection[str]) -> dict[str, int]:
     """Status → number of executions in it, for the given (unfinished) statuses."""
     query = select(execution.c.status, func.count()).where(execution.c.status.in_(list(statuses)))
     return {status: number for status, number in tx.execute(query.group_by(execution.c.status))}
+
+
+def count_waiting(tx: Tx) -> dict[str, int]:
+    """Queue → number of executions that wait for a worker or engine."""
+    query = select(execution.c.queue, func.count()).where(text(READY)).group_by(execution.c.queue)
+    return {queue: number for queue, number in tx.execute(query)}
+
+
+def oldest_waiting(tx: Tx) -> dict[str, datetime]:
+    """Queue → since when the longest waiting of its executions has been ready."""
+    query = select(execution.c.queue, func.min(execution.c.ready_at, type_=execution.c.ready_at.type))
+    rows = tx.execute(query.where(text(READY)).group_by(execution.c.queue))
+    return {queue: moment for queue, moment in rows}
+
+
+def timings(
+    tx: Tx, ids: Collection[str]
+) -> list[tuple[str, str, datetime, datetime | None, datetime | None]]:
+    """(action, status, created, started, ended) of these, without reading anything else of them."""
+    columns = (
+        execution.c.action, execution.c.status, execution.c.created_at, execution.c.start_timestamp,
+        execution.c.end_timestamp,
+    )  # fmt: skip
+    return [tuple(row) for row in tx.execute(select(*columns).where(execution.c.id.in_(list(ids))))]
 
 
 def last(tx: Tx) -> Execution | None:

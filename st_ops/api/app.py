@@ -1,0 +1,138 @@
+"""The API as one application: its routes and its middleware, as lists."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from anyio import to_thread
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+import st_ops
+from st_ops.api import (
+    actions,
+    aliases,
+    audit,
+    execution_parts,
+    executions,
+    faults,
+    health,
+    keys,
+    packs,
+    policies,
+    rule_enforcements,
+    rules,
+    runner_types,
+    sensor_types,
+    status,
+    stream,
+    trigger_instances,
+    triggers,
+    user,
+    workers,
+)
+from st_ops.api.auth import Authentication
+from st_ops.api.hub import Hub
+from st_ops.api.metrics import Metrics
+from st_ops.api.middleware import Paths, Requests
+from st_ops.api.registered import RegisteredCache
+from st_ops.api.rejections import Rejections
+from st_ops.api.services import ApiServices
+from st_ops.api.webhooks import Webhooks
+from st_ops.errors import Unavailable
+
+#: One router per noun. Of two routes that fit a path the earlier one counts.
+ROUTERS = (
+    health.router,
+    status.router,
+    user.router,
+    stream.router,
+    executions.router,
+    execution_parts.router,
+    actions.router,
+    rules.router,
+    rule_enforcements.router,
+    triggers.router,
+    trigger_instances.router,
+    sensor_types.router,
+    packs.router,
+    policies.router,
+    aliases.router,
+    runner_types.router,
+    keys.router,
+    audit.router,
+    workers.router,
+)
+
+
+def create_app(
+    services: ApiServices, *, routes: Sequence[BaseRoute] = (), open_prefixes: tuple[str, ...] = ()
+) -> FastAPI:
+    """The application over ``services``, which must be open for as long as it serves.
+
+    ``routes`` are further ones (the web pages); paths that start with one of ``open_prefixes`` need no token here.
+    """
+    metrics = Metrics(services.database)
+    rejections = Rejections(services.database, metrics, services.settings.intake.rejected_body_bytes)
+    app = FastAPI(
+        title="st_ops",
+        version=st_ops.__version__,
+        description="Event-driven operations automation. Every path also exists below /v1.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        middleware=[
+            Middleware(Requests, observe=metrics.observe_request),
+            Middleware(Paths),
+            Middleware(
+                Authentication,
+                check=services.tokens.check,
+                open_prefixes=open_prefixes,
+                on_refused=_count_refused(rejections),
+            ),
+        ],
+        exception_handlers={**faults.HANDLERS},
+        separate_input_output_schemas=False,
+    )
+    app.state.services = services
+    app.state.metrics = metrics
+    app.state.registered = RegisteredCache(services.database)
+    app.state.hub = Hub(services, metrics)
+    app.router.routes[:0] = Webhooks(services, metrics, rejections).routes()
+    for router in ROUTERS:
+        app.include_router(router)
+    app.router.routes.extend(routes)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    hub: Hub = app.state.hub
+    await hub.open()
+    refresher = asyncio.create_task(_refresh(app.state.services), name="catalog-refresher")
+    try:
+        yield
+    finally:
+        refresher.cancel()
+        await asyncio.gather(refresher, return_exceptions=True)
+        await hub.close()
+
+
+async def _refresh(services: ApiServices) -> None:
+    """Look at the registry's version at every sweep: a bell that told of a change may be lost."""
+    while True:
+        # While the store is away requests say so themselves; this only waits for it to come back.
+        with suppress(Unavailable):
+            await to_thread.run_sync(services.catalog.current)
+        await asyncio.sleep(services.settings.bus.sweep_seconds)
+
+
+def _count_refused(rejections: Rejections) -> Callable[[str, str], None]:
+    def count(path: str, reason: str) -> None:
+        if path.startswith("/webhooks/"):
+            rejections.count("webhook", 401)
+
+    return count

@@ -1,0 +1,107 @@
+"""Parts of one execution: its children, one attribute, its result as a file; and running it once more."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from st_ops.api.answers import Json, encode
+from st_ops.api.auth import Caller
+from st_ops.api.execution_answers import find_one, mask_for
+from st_ops.api.executions import requested, user_for
+from st_ops.api.fields import Fields, Wanted
+from st_ops.api.masking import ShowSecrets, refuse_sealed
+from st_ops.api.services import Services
+from st_ops.api.shapes import ExecutionShapes
+from st_ops.errors import InvalidInput, NotFound
+from st_ops.executions.requests import Request
+from st_ops.model.base import Model, Object
+from st_ops.store import history
+
+router = APIRouter(tags=["executions"])
+
+
+class ReRun(Model):
+    """How to run an execution once more."""
+
+    parameters: Object = Field(default_factory=dict, description="Parameters that differ from the first run.")
+    user: str | None = None
+    delay: int | None = Field(None, ge=0, description="Milliseconds to hold it before it may start.")
+    tasks: list[str] = Field(
+        default_factory=list, description="Not supported: the whole execution is run again."
+    )
+    reset: list[str] = Field(default_factory=list, description="Not supported, see tasks.")
+
+
+@router.get("/executions/{execution_id}/children")
+def list_children(
+    services: Services, fields: Wanted, show_secrets: ShowSecrets, execution_id: str, depth: int = -1
+) -> Response:
+    """What it started, level by level; ``depth`` levels, -1 = all."""
+    with services.database.read() as tx:
+        entry = find_one(tx, execution_id, result=False)
+        found = history.descendants(tx, entry.id, depth, result=fields.wants("result"))
+        shapes = ExecutionShapes(tx, services.catalog.current(tx), fields, mask_for(services, show_secrets))
+        return Json(shapes.many(found))
+
+
+@router.get("/executions/{execution_id}/attribute/{attribute}")
+def get_attribute(
+    services: Services, show_secrets: ShowSecrets, execution_id: str, attribute: str
+) -> Response:
+    """One attribute of it, such as ``result`` or ``trigger_instance``; null when it has none."""
+    with services.database.read() as tx:
+        entry = find_one(tx, execution_id, result=attribute == "result")
+        fields = Fields(include=(attribute,))
+        shapes = ExecutionShapes(tx, services.catalog.current(tx), fields, mask_for(services, show_secrets))
+        return Json(shapes.one(entry).get(attribute))
+
+
+@router.get("/executions/{execution_id}/result")
+def get_result(
+    services: Services,
+    show_secrets: ShowSecrets,
+    execution_id: str,
+    download: bool = False,
+    compress: bool = False,
+    pretty_format: bool = False,
+) -> Response:
+    """Its result as JSON, whatever its size; as a file when ``download``, gzipped when ``compress``."""
+    with services.database.read() as tx:
+        entry = find_one(tx, execution_id)
+    if entry.result is None:
+        raise NotFound("result of execution", entry.id, f"It is {entry.status}.")
+    data = encode(mask_for(services, show_secrets).value(entry.result), pretty=pretty_format)
+    headers: dict[str, str] = {}
+    if compress:
+        data = gzip.compress(data, 6)
+        headers["Content-Encoding"] = "gzip"
+    if download:
+        headers["Content-Disposition"] = f'attachment; filename="execution_{entry.id}_result.json"'
+    return Response(data, media_type="application/json", headers=headers)
+
+
+@router.post("/executions/{execution_id}/re_run", status_code=201)
+def re_run(
+    services: Services, caller: Caller, execution_id: str, body: ReRun | None = None, no_merge: bool = False
+) -> Response:
+    """The same action once more; given parameters come over the first run's unless ``no_merge``."""
+    wanted = body or ReRun()
+    refuse_sealed(wanted.parameters, "")
+    if wanted.tasks or wanted.reset:
+        raise InvalidInput(
+            "Single tasks of a workflow cannot be run again yet; leave out 'tasks' to run all of it again.",
+            where="tasks",
+        )
+    with services.database.read() as tx:
+        first = find_one(tx, execution_id, result=False)
+    # The first run's parameters are rendered already, and its secrets still sealed.
+    parameters: dict[str, Any] = {} if no_merge else dict(first.parameters)
+    wish = Request(
+        action=first.action, parameters={**parameters, **wanted.parameters}, user=user_for(caller, wanted.user),
+        context={"re-run": {"ref": first.id}}, delay=wanted.delay or 0, notify=first.notify, literal=not wanted.parameters,
+    )  # fmt: skip
+    return requested(services, wish)

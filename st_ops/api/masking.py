@@ -1,0 +1,96 @@
+"""Secret values in what the API answers: masked, or opened for an administrator who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Depends, Query
+
+from st_ops.api.auth import Caller
+from st_ops.errors import Forbidden, InvalidInput
+from st_ops.security.secrets import SecretBox, is_sealed
+
+#: What stands in for a secret value (StackStorm 1.2).
+MASK = "********"
+
+#: Names that are masked whatever the schema says (StackStorm's deny list).
+_NAMES = frozenset({"password", "auth_token", "token", "secret", "credentials", "st2_auth_token"})
+
+
+class Mask:
+    """How one answer shows secrets."""
+
+    def __init__(self, box: SecretBox | None = None) -> None:
+        """With ``box`` sealed values are opened; without, they are masked."""
+        self._box = box
+
+    @property
+    def shows(self) -> bool:
+        """True when secrets are shown."""
+        return self._box is not None
+
+    def value(self, value: Any) -> Any:
+        """Any JSON value of ours with the sealed objects in it masked or opened."""
+        if self._box is not None:
+            return self._box.open_values(value)
+        return _masked(value)
+
+    def parameters(self, schema: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+        """An execution's parameters; masked are sealed values and what ``schema`` or its name calls secret."""
+        if self._box is not None:
+            return dict(self._box.open_values(dict(values)))
+        return {
+            name: MASK if value is not None and _is_secret(name, schema) else _masked(value)
+            for name, value in values.items()
+        }
+
+    def defaults(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """A parameter schema in which the defaults of secret parameters are masked."""
+        if self._box is not None:
+            return dict(schema)
+        return {
+            name: {**entry, "default": MASK}
+            if isinstance(entry, Mapping) and entry.get("secret") and entry.get("default") is not None
+            else entry
+            for name, entry in schema.items()
+        }
+
+
+def _is_secret(name: str, schema: Mapping[str, Any]) -> bool:
+    entry = schema.get(name)
+    return name in _NAMES or (isinstance(entry, Mapping) and bool(entry.get("secret")))
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return MASK if is_sealed(value) else {key: _masked(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_masked(entry) for entry in value]
+    return value
+
+
+def refuse_sealed(values: Any, where: str) -> None:
+    """Raises InvalidInput when a caller hands in a sealed value: only the platform itself may pass those on."""
+    if isinstance(values, Mapping):
+        if is_sealed(values):
+            raise InvalidInput(f"'{where}' is a sealed value; give the plain one.", where=where)
+        for key, entry in values.items():
+            refuse_sealed(entry, f"{where}.{key}" if where else str(key))
+    elif isinstance(values, list):
+        for index, entry in enumerate(values):
+            refuse_sealed(entry, f"{where}[{index}]")
+
+
+async def shows_secrets(
+    caller: Caller,
+    show_secrets: Annotated[bool, Query(description="Show secret values; for administrators.")] = False,
+) -> bool:
+    """Whether this answer may show secrets. Raises Forbidden when it is asked for by anyone but an administrator."""
+    if show_secrets and not caller.admin:
+        raise Forbidden("Only an administrator may ask for secret values (show_secrets).")
+    return show_secrets
+
+
+#: A route's way to whether secrets are shown.
+ShowSecrets = Annotated[bool, Depends(shows_secrets)]

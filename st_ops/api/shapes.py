@@ -1,0 +1,178 @@
+"""The execution as StackStorm's clients know it (reference, part 2), built here and nowhere else.
+
+One row of ours stands for StackStorm's ActionExecution and LiveAction alike, so both have the same id.
+What is embedded (action, runner, rule, trigger …) is looked up only when the caller wants it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from st_ops.api.content_shapes import action_shape, rule_shape, runner_shape, trigger_type_shape
+from st_ops.api.fields import Fields
+from st_ops.api.masking import Mask
+from st_ops.model.events import TriggerInstance
+from st_ops.model.executions import Execution
+from st_ops.model.identity import iso
+from st_ops.model.resources import Action
+from st_ops.model.runner_types import RUNNER_TYPES, RunnerType
+from st_ops.packs.catalog import Snapshot
+from st_ops.store import audit, events, history, workers
+from st_ops.store.database import Tx
+
+
+class ExecutionShapes:
+    """Shapes executions within one transaction, asking the store once per page and not once per execution."""
+
+    def __init__(self, tx: Tx, snapshot: Snapshot, fields: Fields, mask: Mask) -> None:
+        self._tx = tx
+        self._snapshot = snapshot
+        self._fields = fields
+        self._mask = mask
+
+    def one(self, entry: Execution) -> dict[str, Any]:
+        """One execution."""
+        return self.many([entry])[0]
+
+    def many(self, entries: Sequence[Execution]) -> list[dict[str, Any]]:
+        """A page of executions, in order."""
+        ids = [entry.id for entry in entries]
+        wants = self._fields.wants
+        children = history.children_ids(self._tx, ids) if wants("children") else {}
+        logs = audit.status_log(self._tx, ids) if wants("log") else {}
+        instances = self._instances(entries)
+        hosts = self._hosts(entries) if wants("liveaction") else {}
+        return [
+            self._shape(
+                entry, children.get(entry.id, []), logs.get(entry.id, []),
+                instances.get(entry.trigger_instance_id or ""), hosts.get(entry.worker_id or ""),
+            )
+            for entry in entries
+        ]  # fmt: skip
+
+    def _instances(self, entries: Sequence[Execution]) -> dict[str, TriggerInstance]:
+        if not any(self._fields.wants(name) for name in ("trigger_instance", "trigger", "trigger_type")):
+            return {}
+        ids = {entry.trigger_instance_id for entry in entries if entry.trigger_instance_id}
+        return events.get_many(self._tx, ids) if ids else {}
+
+    def _hosts(self, entries: Sequence[Execution]) -> dict[str, dict[str, Any]]:
+        if not any(entry.worker_id for entry in entries):
+            return {}
+        return {worker.id: {"hostname": worker.host, "pid": worker.pid} for worker in workers.find(self._tx)}
+
+    def _shape(
+        self,
+        entry: Execution,
+        children: Sequence[str],
+        log: Sequence[tuple[Any, str]],
+        instance: TriggerInstance | None,
+        host: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        action = self._snapshot.actions.get(entry.action) or unregistered(entry)
+        runner = RUNNER_TYPES.get(entry.runner) or RunnerType(name=entry.runner)
+        parameters = self._mask.parameters({**runner.parameters, **action.parameters}, entry.parameters)
+        result = self._mask.value(entry.result)
+        shape: dict[str, Any] = {
+            **plain_facts(entry),
+            "parameters": parameters,
+            "context": self._context(entry),
+            "result": result,
+            "children": list(children),
+            "log": [{"timestamp": moment, "status": status} for moment, status in log],
+            "action": action_shape(action, self._mask),
+            "runner": runner_shape(runner, self._mask),
+            "liveaction": self._liveaction(entry, runner, parameters, host),
+            **self._cause(entry, instance),
+        }
+        # Falsy attributes are left out (StackStorm's behaviour); its clients read the absence.
+        return self._fields.choose({key: value for key, value in shape.items() if value or key == "id"})
+
+    def _context(self, entry: Execution) -> dict[str, Any]:
+        context = {"user": entry.user, **entry.context, "trace_context": {"id_": entry.trace_id}}
+        if entry.parent_id and "parent" not in context:
+            context["parent"] = {"execution_id": entry.parent_id}
+        return dict(self._mask.value(context))
+
+    def _liveaction(
+        self, entry: Execution, runner: RunnerType, parameters: dict[str, Any], host: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        return {
+            "id": entry.id,
+            "status": entry.status.value,
+            "action": entry.action,
+            "action_is_workflow": runner.is_workflow,
+            "parameters": parameters,
+            "context": self._context(entry),
+            "callback": {},
+            "runner_info": host or {},
+            "notify": entry.notify,
+            "start_timestamp": entry.start_timestamp or entry.created_at,
+            "end_timestamp": entry.end_timestamp,
+        }
+
+    def _cause(self, entry: Execution, instance: TriggerInstance | None) -> dict[str, Any]:
+        rule = self._snapshot.rules.get(entry.rule or "")
+        cause: dict[str, Any] = {"rule": None if rule is None else rule_shape(rule, self._mask)}
+        if instance is None:
+            return cause
+        cause["trigger_instance"] = instance_shape(instance)
+        trigger_type = self._snapshot.trigger_types.get(rule.trigger.type if rule else instance.trigger)
+        if trigger_type is not None:
+            parameters = rule.trigger.parameters if rule else {}
+            cause["trigger_type"] = trigger_type_shape(trigger_type, self._mask)
+            cause["trigger"] = {"ref": instance.trigger, "type": trigger_type.ref, "parameters": parameters}
+        return cause
+
+
+def plain_facts(entry: Execution) -> dict[str, Any]:
+    """What an execution says of itself, without anything looked up: also the payload of live updates."""
+    return {
+        "id": entry.id,
+        "status": entry.status.value,
+        "start_timestamp": entry.start_timestamp or entry.created_at,
+        "end_timestamp": entry.end_timestamp,
+        "elapsed_seconds": entry.elapsed_seconds,
+        "result_size": entry.result_size,
+        "parent": entry.parent_id,
+        "delay": max(0, int((entry.ready_at - entry.created_at).total_seconds() * 1000)),
+        # st_ops' own.
+        "created_at": entry.created_at,
+        "root": entry.root_id,
+        "reason": entry.reason,
+        "run_key": entry.run_key,
+        "trace_id": entry.trace_id,
+        "task": None if entry.task is None else entry.task.model_dump(),
+        "queue": entry.queue,
+        "needs": entry.needs,
+        "priority": entry.priority,
+        "attempt": entry.attempt,
+        "worker": entry.worker_id,
+        "action_ref": entry.action,
+        "rule_ref": entry.rule,
+        "trigger_instance_id": entry.trigger_instance_id,
+    }
+
+
+def unregistered(entry: Execution) -> Action:
+    """Stands in for an action that is registered no longer."""
+    pack, _, name = entry.action.partition(".")
+    return Action(pack=pack, name=name or pack, runner_type=entry.runner)
+
+
+def instance_shape(instance: TriggerInstance) -> dict[str, Any]:
+    """A trigger instance: StackStorm's five attributes and ours."""
+    return {
+        "id": instance.id,
+        "trigger": instance.trigger,
+        "payload": instance.payload,
+        "occurrence_time": iso(instance.occurrence_time),
+        "status": instance.status.value,
+        "trace_id": instance.trace_id,
+        "trace_tag": instance.trace_tag,
+        "source": instance.source,
+        "series": instance.series,
+        "episode": instance.episode,
+        "repeats": instance.repeats,
+    }
