@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from st_ops.bus.interface import Bus
 from st_ops.executions.lifecycle import Bells, Lifecycle
@@ -44,21 +44,12 @@ def decide(execution: Execution) -> Move:
 class Reaper:
     """Notices lapsed leases, on any node, and moves what the lost workers held."""
 
-    def __init__(
-        self,
-        database: Database,
-        bus: Bus,
-        lifecycle: Lifecycle,
-        *,
-        interval: float,
-        found_workflows: Callable[[], None],
-    ) -> None:
-        """``interval`` in seconds; ``found_workflows`` is called when workflows of a lost engine await a new one."""
+    def __init__(self, database: Database, bus: Bus, lifecycle: Lifecycle, *, interval: float) -> None:
+        """``interval``: seconds between two looks."""
         self._database = database
         self._bus = bus
         self._lifecycle = lifecycle
         self._interval = interval
-        self._found_workflows = found_workflows
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
 
@@ -92,12 +83,10 @@ class Reaper:
                 log.warning(
                     "Worker %s on %s was lost.", worker.id, worker.host, extra=facts(worker_id=worker.id)
                 )
-            orphans = workers.orphans(tx)
-            plain = [entry for entry in orphans if entry.queue != WORKFLOW_QUEUE]
+            # Workflows of a lost engine are adopted by a living one, not moved.
+            plain = [entry for entry in workers.orphans(tx) if entry.queue != WORKFLOW_QUEUE]
             self._move(tx, plain, bells)
         bells.ring(self._bus)
-        if len(plain) != len(orphans):
-            self._found_workflows()
         return plain
 
     def _move(self, tx: Tx, orphans: Sequence[Execution], bells: Bells) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from st_ops.errors import NotFound
 from st_ops.logs import facts
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.records import AuditEntry
+from st_ops.packs.discover import discover
 from st_ops.packs.loader import LoadedPack, load_pack
 from st_ops.packs.problems import Problem
 from st_ops.store import audit, registry
@@ -24,11 +25,11 @@ log = logging.getLogger(__name__)
 class Registrar:
     """Registers the packs of the given folders."""
 
-    def __init__(self, database: Database, bus: Bus, folders: Callable[[], Sequence[Path]]) -> None:
-        """``folders`` answers every pack folder there is now; of two with one ref the first counts."""
+    def __init__(self, database: Database, bus: Bus, roots: Sequence[Path]) -> None:
+        """``roots``: folders of packs; of two packs with one ref the first counts."""
         self._database = database
         self._bus = bus
-        self._folders = folders
+        self._roots = list(roots)
 
     def reload(self, refs: Sequence[str] = ()) -> Mapping[str, Any]:
         """Register what these packs' folders hold now (none given: all packs, and packs whose folder is gone leave).
@@ -36,9 +37,9 @@ class Registrar:
         Answers ``{packs, changed, removed, <kind>: count …, problems: [{path, line, key, message, …}]}``.
         Raises NotFound for a pack that no folder holds.
         """
-        loaded = self._load(refs)
+        loaded, problems = self._load(refs)
         counts: dict[str, int] = {}
-        problems = [self._report(pack, problem) for pack in loaded for problem in pack.problems]
+        problems += [self._report(pack, problem) for pack in loaded for problem in pack.problems]
         changed = 0
         with self._database.write() as tx:
             for pack in loaded:
@@ -54,22 +55,17 @@ class Registrar:
         )
         return {"packs": len(loaded), "changed": changed, "removed": removed, **counts, "problems": problems}
 
-    def _load(self, refs: Sequence[str]) -> list[LoadedPack]:
-        found: dict[str, LoadedPack] = {}
-        for folder in self._folders():
-            if refs and folder.name not in refs and not _may_be(folder, refs):
-                continue
-            pack = load_pack(folder)
-            earlier = found.setdefault(pack.pack.ref, pack)
-            if earlier is not pack:
-                message = f"The pack '{pack.pack.ref}' lies in {earlier.pack.path} too; this one is left out."
-                earlier.problems.append(
-                    Problem(path=str(folder), message=message, kind="pack", ref=pack.pack.ref)
-                )
+    def _load(self, refs: Sequence[str]) -> tuple[list[LoadedPack], list[dict[str, Any]]]:
+        found = discover(self._roots)
         for ref in refs:
-            if ref not in found:
-                raise NotFound("pack", ref, "No pack folder holds it.")
-        return [pack for pack in found.values() if not refs or pack.pack.ref in refs]
+            if ref not in found.folders:
+                raise NotFound("pack", ref, f"These packs have a folder: {', '.join(sorted(found.folders)) or 'none'}.")
+        loaded = [load_pack(folder) for ref, folder in found.folders.items() if not refs or ref in refs]
+        return loaded, [asdict(problem) for problem in found.problems]
+
+    def folders(self) -> Mapping[str, Path]:
+        """Ref → folder of every pack there is on disk."""
+        return discover(self._roots).folders
 
     def _register(self, tx: Tx, loaded: LoadedPack) -> int:
         """Write what differs from the registry; answers how many resources changed."""
@@ -107,12 +103,3 @@ class Registrar:
     def _report(self, pack: LoadedPack, problem: Problem) -> dict[str, Any]:
         log.warning("%s", problem, extra=facts(pack=pack.pack.ref))
         return {"pack": pack.pack.ref, **asdict(problem), "path": str(Path(pack.pack.path) / problem.path)}
-
-
-def _may_be(folder: Path, refs: Sequence[str]) -> bool:
-    """True when the folder's pack.yaml names one of ``refs`` (a folder may be called otherwise)."""
-    try:
-        text = (folder / "pack.yaml").read_text()
-    except OSError:
-        return False
-    return any(ref in text for ref in refs)

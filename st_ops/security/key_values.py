@@ -21,7 +21,9 @@ class KeyValues:
         self._database = database
         self._box = box
 
-    def get(self, name: str, *, scope: str = SYSTEM, user: str = "", decrypt: bool = False) -> KeyValue | None:
+    def get(
+        self, name: str, *, scope: str = SYSTEM, user: str = "", decrypt: bool = False
+    ) -> KeyValue | None:
         """One entry, or None. A secret value comes sealed unless ``decrypt``."""
         with self._database.read() as tx:
             return self.get_in(tx, name, scope=scope, user=user, decrypt=decrypt)
@@ -75,7 +77,9 @@ class KeyValues:
         )  # fmt: skip
         with self._database.write() as tx:
             key_values.put(tx, [entry])
-            audit.record(tx, [AuditEntry(actor=actor, verb="set", kind="key_value", ref=f"{scope}:{entry.name}")])
+            audit.record(
+                tx, [AuditEntry(actor=actor, verb="set", kind="key_value", ref=f"{scope}:{entry.name}")]
+            )
         return entry
 
     def remove(self, name: str, *, scope: str = SYSTEM, user: str = "", actor: str = "system") -> bool:
@@ -84,7 +88,9 @@ class KeyValues:
         with self._database.write() as tx:
             gone = key_values.remove(tx, stored, scope)
             if gone:
-                audit.record(tx, [AuditEntry(actor=actor, verb="deleted", kind="key_value", ref=f"{scope}:{stored}")])
+                audit.record(
+                    tx, [AuditEntry(actor=actor, verb="deleted", kind="key_value", ref=f"{scope}:{stored}")]
+                )
         return gone
 
     def lookup(self, scope: str, user: str, name: str) -> str | None:

@@ -22,7 +22,7 @@ from st_ops.model.records import AuditEntry
 from st_ops.model.status import Status, may_move
 from st_ops.store import audit
 from st_ops.store.database import Tx
-from st_ops.store.schema import READY, execution, execution_result
+from st_ops.store.schema import HELD, READY, execution, execution_result
 from st_ops.store.types import dumps
 
 #: Results up to this many bytes of JSON stay in the row; larger ones go compressed to a table of their own.
@@ -306,6 +306,46 @@ def get_many(tx: Tx, identifiers: Collection[str], *, result: bool = False) -> d
     query = select(*(_WHOLE if result else _LIGHT)).where(execution.c.id.in_(list(identifiers)))
     found = {row["id"]: from_row(row) for row in tx.execute(query).mappings()}
     return {key: with_result(tx, entry) for key, entry in found.items()} if result else found
+
+
+def child(tx: Tx, parent_id: str, task_key: str) -> Execution | None:
+    """The child of a workflow under this task key, with its result."""
+    same = (execution.c.parent_id == parent_id, execution.c.task_key == task_key)
+    row = tx.execute(select(*_WHOLE).where(*same)).mappings().first()
+    return None if row is None else with_result(tx, from_row(row))
+
+
+def unfinished_children(tx: Tx, parent_id: str) -> list[Execution]:
+    """Children of a workflow that are not over."""
+    query = select(*_LIGHT).where(execution.c.parent_id == parent_id, execution.c.end_timestamp.is_(None))
+    return [from_row(row) for row in tx.execute(query).mappings()]
+
+
+def children_by_key(
+    tx: Tx, parent_id: str, keys: Collection[str], statuses: Collection[Status]
+) -> list[Execution]:
+    """Children of a workflow under these task keys that are in one of ``statuses``."""
+    query = select(*_LIGHT).where(
+        execution.c.parent_id == parent_id,
+        execution.c.task_key.in_(list(keys)),
+        execution.c.status.in_([status.value for status in statuses]),
+    )
+    return [from_row(row) for row in tx.execute(query).mappings()]
+
+
+def halted_children(tx: Tx, engine_id: str) -> list[Execution]:
+    """Children, paused or pending, of the workflows this engine holds."""
+    parent = execution.alias("parent")
+    query = (
+        select(*_LIGHT)
+        .join(parent, parent.c.id == execution.c.parent_id)
+        .where(
+            text(f"execution.{HELD}"),
+            execution.c.status.in_(["paused", "pending"]),
+            parent.c.worker_id == engine_id,
+        )
+    )
+    return [from_row(row) for row in tx.execute(query).mappings()]
 
 
 def with_result(tx: Tx, entry: Execution) -> Execution:

@@ -1,0 +1,219 @@
+"""The composition root: builds each stage from the settings, opens them in order, closes them in reverse.
+
+``Platform`` is the whole program for some stages; ``up`` and ``serve`` run it until a signal says stop.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from st_ops.bus.kombu_bus import KombuBus
+from st_ops.executions.console import OutputWriter
+from st_ops.executions.jobs import Jobs
+from st_ops.executions.lifecycle import Lifecycle
+from st_ops.executions.lost import Reaper
+from st_ops.executions.parameters import ParameterRendering
+from st_ops.executions.recorder import Recorder
+from st_ops.executions.requests import Requests
+from st_ops.executions.services import ActionServices
+from st_ops.executions.worker import Worker
+from st_ops.expressions.jinja import Templates
+from st_ops.home import Home
+from st_ops.intake.accept import Intake
+from st_ops.packs.catalog import Catalog
+from st_ops.packs.configs import Configs
+from st_ops.packs.discover import shipped_packs
+from st_ops.packs.registrar import Registrar
+from st_ops.packs.virtualenvs import Virtualenvs
+from st_ops.packs.watch import PackWatcher
+from st_ops.rules.engine import RulesEngine
+from st_ops.runners.options import RunnerOptions, SshOptions
+from st_ops.runners.registry import Runners
+from st_ops.schedules.engine import ScheduleEngine
+from st_ops.security.key_values import KeyValues
+from st_ops.security.secrets import SecretBox
+from st_ops.security.tokens import Tokens
+from st_ops.sensors.container import SensorContainer
+from st_ops.settings import Settings
+from st_ops.store.database import Database
+from st_ops.store.migrate import upgrade
+from st_ops.workflows.definitions import Definitions
+from st_ops.workflows.engine import WorkflowEngine
+from st_ops.workflows.live import LiveWorkflows
+from st_ops.workflows.rendering import Rendering
+from st_ops.workflows.starting import Starting
+
+log = logging.getLogger(__name__)
+
+#: Every stage, in the order they are opened: those that take work before those that bring it.
+STAGES = ("runner", "workflows", "rules", "schedules", "sensors", "api")
+
+
+class Part(Protocol):
+    """Anything that is opened once and closed once."""
+
+    def open(self) -> None:
+        """Start."""
+
+    def close(self) -> None:
+        """Stop. Idempotent."""
+
+
+class Platform:
+    """Builds the parts; ``open`` starts those that the given stages need."""
+
+    def __init__(self, settings: Settings, stages: Sequence[str] = STAGES, *, dev: bool = False) -> None:
+        """``dev``: packs are registered again whenever a file of theirs changes on disk."""
+        self.settings = settings
+        self.stages = tuple(stages)
+        self.dev = dev
+        self.home = Home(settings.home)
+        self.home.make()
+        self.url = f"http://{settings.server.bind}:{settings.server.port}"
+        self.database = Database(
+            settings.store_url, synchronous=settings.store.synchronous, pool_size=settings.store.pool_size
+        )
+        self.bus = KombuBus(settings.bus.url)
+        self.box = SecretBox.from_file(self.home.key_file)
+        self.tokens = Tokens(self.database, self.box.signing_key)
+        self.key_values = KeyValues(self.database, self.box)
+        self.catalog = Catalog(self.database)
+        self.configs = Configs(self.catalog, settings.configs_dir, self._config_value)
+        self.virtualenvs = Virtualenvs(settings.home / "virtualenvs")
+        roots = [Path(folder).expanduser() for folder in settings.packs.dirs]
+        self.registrar = Registrar(self.database, self.bus, [*roots, shipped_packs()])
+        self.intake = Intake(self.database, self.bus, self.catalog)
+        self.lifecycle = Lifecycle(self.database, self.bus, self.catalog)
+        self.parameters = ParameterRendering(self.key_values, self.box, self.configs)
+        self.requests = Requests(self.database, self.bus, self.catalog, self.lifecycle, self.parameters)
+        self.worker: Worker | None = None
+        self.sensors: SensorContainer | None = None
+        self._stack = ExitStack()
+
+    def open(self) -> None:
+        """Migrate, register the packs, start the stages. What was opened is closed again when something fails."""
+        with ExitStack() as stack:
+            stack.callback(self.database.close)
+            upgrade(self.database)
+            self.tokens.adopt(self.home.admin_token(), "admin", admin=True)
+            self._enter(stack, self.bus)
+            if "api" in self.stages or "sensors" in self.stages:
+                self.registrar.reload()
+            self.catalog.current()
+            self._enter(stack, self.intake)
+            for stage in (stage for stage in STAGES if stage in self.stages):
+                for part in self._stage(stage):
+                    self._enter(stack, part)
+                    log.info("Stage part opened: %s of %s.", type(part).__name__, stage)
+            if self.dev:
+                watcher = PackWatcher(self.registrar.folders(), self._reload)
+                watcher.start()
+                stack.callback(watcher.stop)
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Close everything in reverse order. Idempotent."""
+        self._stack.close()
+
+    def _enter(self, stack: ExitStack, part: Part) -> None:
+        part.open()
+        stack.callback(part.close)
+
+    def _stage(self, stage: str) -> Sequence[Part]:
+        builders: dict[str, Callable[[], Sequence[Part]]] = {
+            "runner": self._runner_stage,
+            "workflows": self._workflow_stage,
+            "rules": self._rules_stage,
+            "schedules": lambda: [ScheduleEngine(self.database, self.bus, self.catalog, self.intake, self.settings)],
+            "sensors": self._sensor_stage,
+            "api": lambda: [],
+        }
+        return builders[stage]()
+
+    def _runner_stage(self) -> Sequence[Part]:
+        settings = self.settings.worker
+        recorder = Recorder(self.database, self.bus, self.lifecycle)
+        writer = OutputWriter(self.database, self.bus)
+        services = ActionServices(self.key_values, self.intake, self.bus)
+        ssh = self.settings.ssh
+        runners = Runners(
+            RunnerOptions(
+                grace_seconds=settings.grace_seconds, output_bytes=settings.output_bytes, result_bytes=settings.result_bytes
+            ),
+            SshOptions(
+                known_hosts=ssh.known_hosts, key=ssh.key, user=ssh.user, parallel=ssh.parallel,
+                allow_partial_failure=ssh.allow_partial_failure, check_host_keys=ssh.check_host_keys,
+            ),
+            services,
+        )  # fmt: skip
+        jobs = Jobs(
+            self.catalog, self.parameters, self.tokens, lambda: self.url, self.configs, self.configs.secrets, self._interpreter
+        )
+        sweep = self.settings.bus.sweep_seconds
+        self.worker = Worker(self.database, self.bus, jobs, runners, recorder, writer, settings, sweep)
+        reaper = Reaper(self.database, self.bus, self.lifecycle, interval=settings.lease_seconds / 3)
+        return [_Closing(runners.close), recorder, writer, self.worker, reaper]
+
+    def _workflow_stage(self) -> Sequence[Part]:
+        rendering = Rendering(Templates(self.key_values.decrypt))
+        definitions = Definitions()
+        live = LiveWorkflows(definitions, rendering, self.box)
+        starting = Starting(definitions, live, self.box, lambda: self.url)
+        return [WorkflowEngine(
+            self.database, self.bus, self.catalog, self.lifecycle, self.requests, self.key_values, self.configs,
+            live, starting, self.settings.worker, self.settings.bus.sweep_seconds,
+        )]  # fmt: skip
+
+    def _rules_stage(self) -> Sequence[Part]:
+        return [RulesEngine(
+            self.database, self.bus, self.catalog, self.requests, self.key_values, self.configs,
+            self.settings.rules, self.settings.worker, self.settings.bus.sweep_seconds,
+        )]  # fmt: skip
+
+    def _sensor_stage(self) -> Sequence[Part]:
+        if not self.settings.sensors.enabled:
+            return []
+        self.sensors = SensorContainer(
+            self.database, self.bus, self.catalog, self.intake, self.key_values, self.settings, self._interpreter, self.configs
+        )
+        return [self.sensors]
+
+    def _interpreter(self, ref: str) -> str:
+        """The Python that runs this pack's code; "" = the platform's own."""
+        pack = self.catalog.cached().packs.get(ref)
+        return "" if pack is None else str(self.virtualenvs.interpreter_for(pack))
+
+    def _config_value(self, scope: str, name: str, *, decrypt: bool) -> str | None:
+        found = self.key_values.get(name, scope=f"st2kv.{scope}", user="", decrypt=decrypt)
+        return None if found is None else found.value
+
+    def _reload(self, refs: set[str]) -> None:
+        self.registrar.reload(sorted(refs))
+
+
+class _Closing:
+    """A part that needs only closing."""
+
+    def __init__(self, close: Callable[[], None]) -> None:
+        self._close = close
+
+    def open(self) -> None:
+        """Nothing to start."""
+
+    def close(self) -> None:
+        """Close it."""
+        self._close()
+
+
+def listening_socket(bind: str, port: int) -> socket.socket:
+    """A bound TCP socket. Raises OSError when the address is taken."""
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((bind, port))
+    return made
