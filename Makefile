@@ -30,10 +30,10 @@ test: .venv/.dev-installed
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/.dev-installed
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	@failed=0; \
+	for check in "ruff check ." "ruff format --check ." "mypy" "lint-imports --no-logo"; do \
+		echo "$$check"; $(BIN)/$$check || failed=1; \
+	done; exit $$failed
 
 format: .venv/.dev-installed
 	$(BIN)/ruff check --fix-only .
