@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from pathlib import Path
 
 import boto3
 import psycopg
 import redis
 
+from tests.servers.process import listens
 from tests.servers.programs import ALL
+from tests.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_each_test_gets_a_postgresql_database_of_its_own_that_is_durable(postgres_url):
@@ -87,6 +93,22 @@ def test_moto_answers_boto3_over_http_and_starts_empty(moto):
 def test_alertmanager_runs_with_the_given_configuration(alertmanager):
     running = alertmanager("route: {receiver: none}\nreceivers: [{name: none}]\n")
     running.post_alerts([{"labels": {"alertname": "HighLatency"}}])
+
+
+def test_what_a_session_started_dies_with_it_even_by_sigkill():
+    """Given a session that started a Redis, when it is killed, then the Redis goes too."""
+    script = (
+        "from tests.servers.process import Yard; from tests.servers.redis import Redis; import sys\n"
+        "running = Redis(Yard()); print(running.port, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as session:
+        assert session.stdout is not None
+        port = int(session.stdout.readline())
+        assert listens(port)
+        session.kill()
+    eventually(lambda: not listens(port))
 
 
 def test_every_program_names_the_package_that_brings_it():
