@@ -1,17 +1,18 @@
 """The composition root: builds each stage from the settings, opens them in order, closes them in reverse.
 
-``Platform`` is the whole program for some stages; ``up`` and ``serve`` run it until a signal says stop.
+``Platform`` is the whole program, or some stages of it.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from st_ops.api.services import ApiServices
 from st_ops.bus.kombu_bus import KombuBus
 from st_ops.executions.console import OutputWriter
 from st_ops.executions.jobs import Jobs
@@ -25,6 +26,10 @@ from st_ops.executions.worker import Worker
 from st_ops.expressions.jinja import Templates
 from st_ops.home import Home
 from st_ops.intake.accept import Intake
+from st_ops.intake.sources import SOURCES
+from st_ops.model.events import TriggerInstance
+from st_ops.model.identity import now
+from st_ops.model.resources import Rule
 from st_ops.packs.catalog import Catalog
 from st_ops.packs.configs import Configs
 from st_ops.packs.discover import shipped_packs
@@ -32,6 +37,7 @@ from st_ops.packs.registrar import Registrar
 from st_ops.packs.virtualenvs import Virtualenvs
 from st_ops.packs.watch import PackWatcher
 from st_ops.rules.engine import RulesEngine
+from st_ops.rules.explain import explain
 from st_ops.runners.options import RunnerOptions, SshOptions
 from st_ops.runners.registry import Runners
 from st_ops.schedules.engine import ScheduleEngine
@@ -120,6 +126,21 @@ class Platform:
         """Close everything in reverse order. Idempotent."""
         self._stack.close()
 
+    def api_services(self) -> ApiServices:
+        """The collaborators of the API."""
+        templates = Templates(self.key_values.decrypt)
+
+        def test_rule(rule: Rule, instance: TriggerInstance) -> Mapping[str, Any]:
+            return explain(
+                rule, instance.trigger, instance.payload, self.key_values.lookup, now(), templates
+            ).model_dump()
+
+        return ApiServices(
+            settings=self.settings, database=self.database, bus=self.bus, catalog=self.catalog, intake=self.intake,
+            requests=self.requests, tokens=self.tokens, key_values=self.key_values, box=self.box, packs=self.registrar,
+            test_rule=test_rule, sources=SOURCES,
+        )  # fmt: skip
+
     def _enter(self, stack: ExitStack, part: Part) -> None:
         part.open()
         stack.callback(part.close)
@@ -131,7 +152,7 @@ class Platform:
             "rules": self._rules_stage,
             "schedules": lambda: [ScheduleEngine(self.database, self.bus, self.catalog, self.intake, self.settings)],
             "sensors": self._sensor_stage,
-            "api": lambda: [],
+            "api": list,
         }
         return builders[stage]()
 

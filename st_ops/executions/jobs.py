@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from st_ops.executions.masking import Masker
-from st_ops.executions.parameters import ParameterRendering, schema_of
+from st_ops.executions.parameters import ParameterRendering
 from st_ops.expressions.masking import secret_names
+from st_ops.expressions.parameter_schema import schema_of
 from st_ops.model.executions import Execution
 from st_ops.model.resources import Action, Pack
 from st_ops.model.runner_types import resolve

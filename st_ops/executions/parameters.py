@@ -8,21 +8,15 @@ from typing import Any
 from st_ops.expressions.datastore import datastore
 from st_ops.expressions.jinja import Templates
 from st_ops.expressions.masking import secret_names
-from st_ops.expressions.parameter_schema import effective_schema, validate
+from st_ops.expressions.parameter_schema import schema_of, validate
 from st_ops.expressions.parameters import render_final, render_live
 from st_ops.model.base import Object
 from st_ops.model.resources import Action
-from st_ops.model.runner_types import resolve
 from st_ops.security.key_values import KeyValues
 from st_ops.security.secrets import SecretBox, is_sealed
 
 #: pack → its resolved config.
 Configs = Callable[[str], Mapping[str, Any]]
-
-
-def schema_of(action: Action) -> dict[str, Object]:
-    """The effective schema of the action's parameters: the runner's, with what the action overrides and adds."""
-    return effective_schema(resolve(action.runner_type).parameters, action.parameters)
 
 
 class ParameterRendering:

@@ -8,7 +8,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from st_ops.bus.interface import Bus
 from st_ops.bus.loop import EngineLoop
@@ -21,8 +21,7 @@ from st_ops.logs import facts
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.executions import Execution, Outcome
 from st_ops.model.status import Status
-from st_ops.runners.base import Stop
-from st_ops.runners.registry import Runners
+from st_ops.runners.base import Runner, Stop
 from st_ops.settings import WorkerSettings
 from st_ops.store import executions, workers
 from st_ops.store.database import Database
@@ -43,6 +42,13 @@ class _Running:
     execution: Execution
     stop: Stop
     started: float
+
+
+class Runners(Protocol):
+    """Where the worker finds the runner of an execution."""
+
+    def for_type(self, name: str) -> Runner:
+        """The runner of this runner type. Raises NotFound."""
 
 
 class Worker:

@@ -14,11 +14,11 @@ from jsonschema.exceptions import SchemaError, UnknownType, ValidationError, bes
 from st_ops.errors import InvalidInput
 from st_ops.expressions.masking import secret_names
 from st_ops.model.base import Object
+from st_ops.model.resources import Action
+from st_ops.model.runner_types import OVERRIDABLE, resolve
 
 Schema = Mapping[str, Object]
 
-#: What an action may say differently of a parameter of its runner.
-OVERRIDABLE = frozenset({"default", "description", "enum", "immutable", "required"})
 #: How much of a value or schema an error message shows.
 _SHOWN = 200
 
@@ -32,6 +32,11 @@ def effective_schema(runner_parameters: Schema, action_parameters: Schema) -> di
     for name, own in action_parameters.items():
         merged[name] = _merged(runner_parameters[name], own or {}) if name in runner_parameters else own or {}
     return merged
+
+
+def schema_of(action: Action) -> dict[str, Object]:
+    """The effective schema of an action's parameters: its runner's, with what it overrides and adds. Raises NotFound."""
+    return effective_schema(resolve(action.runner_type).parameters, action.parameters)
 
 
 def _merged(runner: Object, own: Object) -> Object:

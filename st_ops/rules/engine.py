@@ -10,9 +10,9 @@ from st_ops.bus.interface import Bus
 from st_ops.bus.loop import EngineLoop
 from st_ops.errors import ExpressionError, UserError
 from st_ops.executions.lifecycle import Bells
-from st_ops.executions.parameters import schema_of
 from st_ops.executions.requests import Request, Requests
 from st_ops.expressions.jinja import Templates
+from st_ops.expressions.parameter_schema import schema_of
 from st_ops.logs import facts
 from st_ops.model.base import Object
 from st_ops.model.bells import Topic

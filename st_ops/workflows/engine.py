@@ -13,7 +13,7 @@ from typing import Any
 
 from st_ops.bus.interface import Bus
 from st_ops.bus.loop import EngineLoop
-from st_ops.errors import Conflict
+from st_ops.errors import Conflict, Unavailable
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.requests import Requests
 from st_ops.logs import facts as log_facts
@@ -181,12 +181,32 @@ class WorkflowEngine:
             log.info("%s", exc, extra=log_facts(execution_id=workflow_id))
             self._live.forget(workflow_id)
             return
-        except BaseException:
+        except Unavailable:
             self._live.forget(workflow_id)
             raise
+        except Exception as exc:  # a bug met by one workflow must not stop the others
+            log.exception("Workflow %s cannot go on.", workflow_id)
+            self._live.forget(workflow_id)
+            self._fail(workflow_id, exc)
+            return
         if over:
             self._live.forget(workflow_id)
             self._held.discard(workflow_id)
+        bells.ring(self._bus)
+
+    def _fail(self, workflow_id: str, error: Exception) -> None:
+        """End a workflow that the engine cannot go on with, and what it started."""
+        bells = Bells()
+        reason = f"The workflow engine broke on this workflow: {type(error).__name__}: {error}"
+        with self._database.write() as tx:
+            workflow = executions.get(tx, workflow_id, result=False)
+            if workflow is None:
+                return
+            children = executions.unfinished_children(tx, workflow_id)
+            moves = [move for child in children for move in _cancel(child, reason)]
+            moves.append(_move(workflow, Status.FAILED, reason, result={"output": None, "errors": [_entry(reason)]}))
+            self._lifecycle.move_in(tx, moves, bells)
+        self._held.discard(workflow_id)
         bells.ring(self._bus)
 
     def _conduct(self, tx: Tx, workflow_id: str, children: Sequence[Execution], bells: Bells) -> bool:
@@ -260,11 +280,7 @@ class WorkflowEngine:
         moves = []
         for child in executions.unfinished_children(tx, workflow.id):
             if asked is Status.CANCELING:
-                waiting = child.status in (Status.REQUESTED, Status.SCHEDULED, Status.DELAYED)
-                wanted = [Status.CANCELED] if waiting else [Status.CANCELING]
-                if child.status is Status.PENDING:
-                    wanted = [Status.CANCELING, Status.CANCELED]
-                moves += [_move(child, status, workflow.reason) for status in wanted]
+                moves += _cancel(child, workflow.reason)
             elif child.queue == WORKFLOW_QUEUE:
                 moves.append(_move(child, asked, workflow.reason))
         self._lifecycle.move_in(tx, moves, bells)
@@ -285,6 +301,20 @@ def _told(child: Execution) -> s.Signal | None:
 
 def _move(execution: Execution, status: Status, reason: str, **more: Any) -> Move:
     return Move(execution_id=execution.id, status=status, actor="workflow engine", reason=reason, **more)
+
+
+def _cancel(child: Execution, reason: str) -> list[Move]:
+    """The moves that cancel a child: at once when nothing runs, else its worker or engine ends it."""
+    wanted = [Status.CANCELING]
+    if child.status in (Status.REQUESTED, Status.SCHEDULED, Status.DELAYED):
+        wanted = [Status.CANCELED]
+    elif child.status is Status.PENDING:
+        wanted = [Status.CANCELING, Status.CANCELED]
+    return [_move(child, status, reason) for status in wanted]
+
+
+def _entry(message: str) -> dict[str, Any]:
+    return {"type": "error", "message": message}
 
 
 def _status_moves(workflow: Execution, wanted: Status) -> list[Move]:
