@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from st_ops.expressions.plain import Standing
+
 #: Scopes as the store and StackStorm's API write them.
 SYSTEM, USER = "st2kv.system", "st2kv.user"
 
@@ -17,7 +19,7 @@ class Lookup(Protocol):
         """
 
 
-class Entry:
+class Entry(Standing):
     """A dotted name in one scope: ``st2kv.system.a`` is one, and so is ``st2kv.system.a.b``, got from it with ``.b``.
 
     Each has its own text, "" when the store has no such name (as in StackStorm). The store is asked at the
@@ -38,7 +40,7 @@ class Entry:
         """``st2kv.system.a.b``."""
         return f"{self._scope}.{self._name}"
 
-    def to_text(self) -> str:
+    def stands_for(self) -> str:
         """The stored text; "" when there is none."""
         if self._text is None:
             self._text = self.find() or ""
@@ -64,37 +66,37 @@ class Entry:
     __iter__ = None
 
     def __str__(self) -> str:
-        return self.to_text()
+        return self.stands_for()
 
     def __repr__(self) -> str:
         return f"<datastore item {self.full_name}>"  # never the value: it may be a secret
 
     def __int__(self) -> int:
-        return int(float(self.to_text()))
+        return int(float(self.stands_for()))
 
     def __float__(self) -> float:
-        return float(self.to_text())
+        return float(self.stands_for())
 
     def __bool__(self) -> bool:
-        return bool(self.to_text())
+        return bool(self.stands_for())
 
     def __len__(self) -> int:
-        return len(self.to_text())
+        return len(self.stands_for())
 
     def __contains__(self, part: str) -> bool:
-        return part in self.to_text()
+        return part in self.stands_for()
 
     def __eq__(self, other: object) -> bool:
-        return self.to_text() == (other.to_text() if isinstance(other, Entry) else other)
+        return self.stands_for() == (other.stands_for() if isinstance(other, Entry) else other)
 
     def __hash__(self) -> int:
-        return hash(self.to_text())
+        return hash(self.stands_for())
 
     def __add__(self, other: Any) -> str:
-        return self.to_text() + str(other)
+        return self.stands_for() + str(other)
 
     def __radd__(self, other: Any) -> str:
-        return str(other) + self.to_text()
+        return str(other) + self.stands_for()
 
 
 def datastore(lookup: Lookup, user: str = "") -> dict[str, Any]:

@@ -83,16 +83,22 @@ class Evaluator:
     are there already.
 
     ``first_hand`` names functions that cannot be called in a string that itself came out of an expression:
-    text of an alert must not be able to read secrets.
+    text of an alert must not be able to read secrets. A YAQL expression that takes longer than ``seconds`` fails.
     """
 
-    def __init__(self, functions: Functions, *, first_hand: frozenset[str] = frozenset({"st2kv"})) -> None:
+    def __init__(
+        self,
+        functions: Functions,
+        *,
+        first_hand: frozenset[str] = frozenset({"st2kv"}),
+        seconds: float = limits.MAX_SECONDS,
+    ) -> None:
         guarded = {
             name: (_guard(name, f) if name in first_hand else _open(f)) for name, f in functions.items()
         }
         plain_functions = {name: f for name, f in orquesta_functions().items() if name not in functions}
         self._jinja = JinjaEngine(guarded, plain_functions)
-        self._yaql = YaqlEngine(guarded, plain_functions)
+        self._yaql = YaqlEngine(guarded, plain_functions, seconds)
 
     def evaluate(self, value: Any, context: Any) -> Any:
         """``value`` with every expression in it evaluated, through lists and dicts (keys too).

@@ -20,6 +20,8 @@ MAX_RANGE = 100_000
 MAX_TURNS = 1_000_000
 #: Most bits of an integer.
 MAX_BITS = 100_000
+#: Longest that one YAQL expression may take, in seconds.
+MAX_SECONDS = 10.0
 #: Most items in a list that YAQL walks.
 MAX_ITEMS = 200_000
 
@@ -43,7 +45,7 @@ def check_binary(operator: str, left: Any, right: Any) -> None:
     """Raise TooBig when ``left operator right`` would be too large (operators ``+ * ** %``)."""
     if operator == "**":
         if isinstance(left, int) and isinstance(right, int):
-            _check_bits(left.bit_length() * abs(right))
+            check_bits(left.bit_length() * abs(right))
     elif operator == "*":
         _check_product(left, right)
     elif operator == "%" and isinstance(left, str):
@@ -54,14 +56,15 @@ def check_binary(operator: str, left: Any, right: Any) -> None:
 
 def _check_product(left: Any, right: Any) -> None:
     if isinstance(left, int) and isinstance(right, int):
-        _check_bits(left.bit_length() + right.bit_length())
+        check_bits(left.bit_length() + right.bit_length())
     elif isinstance(left, Sized) and isinstance(right, int):
         check_size(len(left) * right)
     elif isinstance(right, Sized) and isinstance(left, int):
         check_size(len(right) * left)
 
 
-def _check_bits(bits: int) -> None:
+def check_bits(bits: int) -> None:
+    """Raise TooBig when an integer of ``bits`` bits would pass MAX_BITS."""
     if bits > MAX_BITS:
         raise TooBig(f"it would make a number of {bits:,} bits; at most {MAX_BITS:,} are allowed")
 

@@ -35,7 +35,10 @@ def effective_schema(runner_parameters: Schema, action_parameters: Schema) -> di
 
 
 def schema_of(action: Action) -> dict[str, Object]:
-    """The effective schema of an action's parameters: its runner's, with what it overrides and adds. Raises NotFound."""
+    """The effective schema of an action's parameters: its runner's, with what it overrides and adds.
+
+    Raises NotFound when there is no such runner.
+    """
     return effective_schema(resolve(action.runner_type).parameters, action.parameters)
 
 

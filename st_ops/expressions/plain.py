@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from st_ops.expressions import limits
 
@@ -14,20 +14,14 @@ from st_ops.expressions import limits
 _SCALARS = (str, int, float, bool, type(None))
 
 
-@runtime_checkable
-class Textual(Protocol):
-    """Something that stands for a text, such as a datastore entry."""
+class Standing:
+    """Something that stands for a plain value: a datastore entry for its text, a frozen view for its dict."""
 
-    def to_text(self) -> str:
-        """The text."""
+    __slots__ = ()
 
-
-@runtime_checkable
-class Wrapped(Protocol):
-    """A view of a plain value, given to a language that wants frozen ones."""
-
-    def unwrapped(self) -> Any:
-        """The plain value itself; it must not be changed."""
+    def stands_for(self) -> Any:
+        """The plain value; it must not be changed."""
+        raise TypeError(f"{type(self).__name__} does not say what it stands for")
 
 
 def plain(value: Any) -> Any:
@@ -40,10 +34,8 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, _SCALARS):
         return value
-    if isinstance(value, Wrapped):
-        return value.unwrapped()
-    if isinstance(value, Textual):
-        return value.to_text()
+    if isinstance(value, Standing):
+        return value.stands_for()
     if isinstance(value, Mapping):
         return {_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | AbstractSet):

@@ -8,11 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 import yaql
+from yaql.language.contexts import Context
 from yaql.language.expressions import Expression, Function, KeywordConstant, Statement
 from yaql.language.factory import YaqlFactory
 
-from st_ops.expressions import limits
-from st_ops.expressions.plain import plain
+from st_ops.expressions import limits, yaql_limits
+from st_ops.expressions.plain import Standing, plain
+from st_ops.expressions.yaql_limits import TimedContext
 
 #: Where an evaluation's own context is kept in YAQL's; the space keeps expressions from naming it.
 _EVALUATION = "$evaluation context"
@@ -23,7 +25,7 @@ _OPTIONS = {
 }
 
 
-class View(Mapping[Any, Any]):
+class View(Standing, Mapping[Any, Any]):
     """A dict as YAQL wants it, frozen and hashable, made so only as deep as an expression looks."""
 
     __slots__ = ("_hash", "_plain")
@@ -32,7 +34,7 @@ class View(Mapping[Any, Any]):
         self._plain = value
         self._hash: int | None = None
 
-    def unwrapped(self) -> Any:
+    def stands_for(self) -> Any:
         """The dict itself."""
         return self._plain
 
@@ -69,19 +71,25 @@ class YaqlEngine:
     """Evaluates YAQL expressions. Build one per process and share it.
 
     ``contextual`` functions get the evaluation context of each call as their first argument; ``others`` do
-    not. Both are called with plain Python values and may return any.
+    not. Both are called with plain Python values and may return any. An evaluation may take ``seconds``.
     """
 
     def __init__(
-        self, contextual: Mapping[str, Callable[..., Any]], others: Mapping[str, Callable[..., Any]]
+        self,
+        contextual: Mapping[str, Callable[..., Any]],
+        others: Mapping[str, Callable[..., Any]],
+        seconds: float = limits.MAX_SECONDS,
     ) -> None:
+        self._seconds = seconds
         self._engine = YaqlFactory().create(options=_OPTIONS)
         self._parser = threading.Lock()  # ply's lexer and parser keep state between tokens
-        self._root = yaql.create_context().create_child_context()
+        limited = Context(yaql.create_context())
+        yaql_limits.register(limited)
+        self._functions = Context(limited)
         for name, function in others.items():
-            self._root.register_function(_without_context(function), name=name)
+            self._functions.register_function(_without_context(function), name=name)
         for name, function in contextual.items():
-            self._root.register_function(_with_context(function), name=name)
+            self._functions.register_function(_with_context(function), name=name)
         self.parse = lru_cache(maxsize=2_000)(self._parse)
 
     def _parse(self, source: str) -> Statement:
@@ -92,7 +100,7 @@ class YaqlEngine:
     def evaluate(self, source: str, context: Any) -> Any:
         """The value of the expression ``source``, as plain Python. Raises whatever YAQL or a function raises."""
         statement = self.parse(source)
-        scope = self._root.create_child_context()
+        scope = TimedContext(self._functions, seconds=self._seconds)
         scope[_EVALUATION] = context
         return plain(statement.evaluate(context=scope))
 
