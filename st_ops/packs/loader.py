@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from st_ops.model.resources import Pack, Resource
+from st_ops.model.resources import KINDS, Action, Pack, Resource, SensorType, TriggerType
 from st_ops.packs.kinds.actions import build_actions, split_entry_point
 from st_ops.packs.kinds.aliases import build_aliases
 from st_ops.packs.kinds.common import Scope
@@ -32,8 +32,6 @@ FOLDERS: dict[str, tuple[str, Builder]] = {
     "aliases": ("alias", build_aliases),
     "policies": ("policy", build_policies),
 }
-_KIND_OF = {"Action": "action", "TriggerType": "trigger_type", "SensorType": "sensor"}
-_KIND_OF |= {"Rule": "rule", "Alias": "alias", "Policy": "policy"}
 
 
 @dataclass
@@ -156,19 +154,31 @@ def _load_python(loaded: LoadedPack, path: Path, kind: str) -> None:
 
 def _has_metadata(loaded: LoadedPack, resource: Resource, path: Path) -> bool:
     """True when a YAML file describes this very function: then the YAML counts."""
-    known = loaded.find(_KIND_OF[type(resource).__name__], resource.name)
-    entry_point = str(getattr(known, "entry_point", ""))
-    return (
-        known is not None
-        and not known.metadata_file.endswith(".py")
-        and (split_entry_point(entry_point)[0] == path.name)
+    described = (
+        item for item in loaded.resources[_kind_of(resource)] if not item.metadata_file.endswith(".py")
     )
+    return any(_same_entry(item, resource, path) for item in described)
+
+
+def _same_entry(described: Resource, declared: Resource, path: Path) -> bool:
+    if isinstance(described, Action) and isinstance(declared, Action):
+        file, function = split_entry_point(described.entry_point)
+        return Path(file).name == path.name and function in ("", split_entry_point(declared.entry_point)[1])
+    if isinstance(described, SensorType) and isinstance(declared, SensorType):
+        return (described.entry_point, described.class_name) == (declared.entry_point, declared.class_name)
+    return False
+
+
+def _kind_of(resource: Resource) -> str:
+    return next(kind for kind, cls in KINDS.items() if isinstance(resource, cls))
 
 
 def _add(loaded: LoadedPack, resource: Resource, path: Path, text: str, document: Document | None) -> None:
-    kind = _KIND_OF[type(resource).__name__]
+    kind = _kind_of(resource)
     if (kind, resource.ref) in loaded.digests:
         earlier = loaded.find(kind, resource.name)
+        if earlier is not None and _same_but_for_file(earlier, resource):
+            return  # several sensors may declare the trigger type that they share
         where = earlier.metadata_file if earlier else ""
         said = f"The {kind.replace('_', ' ')} '{resource.ref}' is already defined in {where}."
         _report(loaded, path, [Fault(("name",), said)], kind, document, resource.ref)
@@ -176,6 +186,12 @@ def _add(loaded: LoadedPack, resource: Resource, path: Path, text: str, document
     loaded.resources[kind].append(resource)
     loaded.digests[kind, resource.ref] = hashlib.sha256(f"{loaded.pack.path}\n{text}".encode()).hexdigest()
     loaded.files[_relative(loaded, path)][1].append(resource.ref)
+
+
+def _same_but_for_file(one: Resource, other: Resource) -> bool:
+    return isinstance(one, TriggerType) and one == other.model_copy(
+        update={"metadata_file": one.metadata_file}
+    )
 
 
 def _guess_ref(loaded: LoadedPack, document: Document | None) -> str:

@@ -59,7 +59,9 @@ class Registrar:
         found = discover(self._roots)
         for ref in refs:
             if ref not in found.folders:
-                raise NotFound("pack", ref, f"These packs have a folder: {', '.join(sorted(found.folders)) or 'none'}.")
+                raise NotFound(
+                    "pack", ref, f"These packs have a folder: {', '.join(sorted(found.folders)) or 'none'}."
+                )
         loaded = [load_pack(folder) for ref, folder in found.folders.items() if not refs or ref in refs]
         return loaded, [asdict(problem) for problem in found.problems]
 
