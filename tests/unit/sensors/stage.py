@@ -33,7 +33,7 @@ QUICK = {
 class Stage:
     """One platform as far as sensors are concerned."""
 
-    def __init__(self, home: Path, **sensor_settings: Any) -> None:
+    def __init__(self, home: Path, intake_class: type[Intake] = Intake, **sensor_settings: Any) -> None:
         self.home = home
         self.pack_path = home / "packs" / "demo"
         (self.pack_path / "sensors").mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ class Stage:
         migrate.upgrade(self.database)
         self.bus = KombuBus("memory://", namespace=f"sensors-{os.getpid()}-{home.name}")
         self.catalog = Catalog(self.database)
-        self.intake = Intake(self.database, self.bus, self.catalog)
+        self.intake = intake_class(self.database, self.bus, self.catalog)
         self.key_values = KeyValues(self.database, SecretBox.from_file(home / "keys"))
         self.config: dict[str, Any] = {}
         self.containers: list[SensorContainer] = []

@@ -6,10 +6,14 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from st_ops.errors import Unavailable
+from st_ops.intake.accept import Intake
+from st_ops.model.events import Accepted, NewEvent, trigger_ref_for
 from st_ops.model.identity import now
 from st_ops.model.resources import SensorType, TriggerType
 from st_ops.sensors.container import EXIT_TRIGGER, SPAWN_TRIGGER
@@ -257,6 +261,52 @@ def test_registry_changes_start_stop_and_restart_sensors(stage):
     assert stage.running("demo.two") == second
 
 
+class Interrupted(Intake):
+    """An intake whose store is away for the first tries."""
+
+    tries = 0
+
+    def accept(self, event: NewEvent) -> Future[Accepted]:
+        self.tries += 1
+        if self.tries <= 3:
+            raise Unavailable("store", "it is away")
+        return super().accept(event)
+
+
+def test_a_sensor_waits_while_the_store_is_away(tmp_path):
+    stage = Stage(tmp_path, Interrupted)
+    stage.sensor("check", EMIT_AND_WAIT)
+    stage.container()
+    eventually(lambda: stage.payloads() == [{"n": 1}])
+    assert stage.state("demo.check").restarts == 0
+    stage.close()
+
+
+def test_a_sensor_that_breaks_the_protocol_is_started_again(stage):
+    stage.sensor(
+        "rude",
+        """
+        import os, sys
+        from st_ops.sdk import sensor
+
+        @sensor()
+        def watch(ctx):
+            os.write(int(sys.argv[1]), bytes([0, 0, 0, 2]) + b"hi")
+            ctx.wait(1000)
+        """,
+    )
+    stage.container()
+    eventually(lambda: stage.state("demo.rude").restarts >= 2)
+    assert "did not keep to the protocol" in stage.state("demo.rude").reason
+
+
+def test_sensors_are_not_run_when_the_settings_say_so(tmp_path):
+    stage = Stage(tmp_path, enabled=False)
+    stage.sensor("check", EMIT_AND_WAIT)
+    assert stage.container().states() == []
+    stage.close()
+
+
 def test_a_changed_config_restarts_the_sensor(stage):
     stage.config["level"] = 1
     stage.sensor(
@@ -307,8 +357,6 @@ def test_triggers_that_rules_ask_for_reach_the_sensor(stage):
     eventually(lambda: paths() == "/a,/b")
     stage.rule("present", enabled=False, path="/a")
     eventually(lambda: paths() == "/b")
-    from st_ops.model.events import trigger_ref_for
-
     ref = trigger_ref_for("demo.seen", {"path": "/b"})
     eventually(lambda: {"path": "/b"} in [event.payload for event in stage.events(ref)])
 
