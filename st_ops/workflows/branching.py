@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from st_ops.model.status import Status
 from st_ops.workflows import facts as f
@@ -18,6 +18,15 @@ from st_ops.workflows.state import Run, State, counts_as
 
 #: Orquesta's fixed text for a task whose action failed.
 FAILED_ACTION = "Execution failed. See result for details."
+
+
+class _Departure(NamedTuple):
+    """One transition whose condition holds, evaluated."""
+
+    index: int
+    published: dict[str, Any]
+    edges: list[Edge]
+    names: list[str]
 
 
 class Branching:
@@ -52,10 +61,13 @@ class Branching:
             error["task_transition_id"] = transition
         self.emit(f.ErrorRecorded(error=error))
 
-    def fail(self, status: Status = Status.FAILED, *, asked_by: str = "") -> None:
-        """Let the workflow fail, unless it is being canceled. ``asked_by``: the run that took the command ``fail``."""
+    def fail(self, status: Status = Status.FAILED, *, asked_by: str = "", drop: bool = False) -> None:
+        """Let the workflow fail, unless it is being canceled. ``asked_by``: the run that took the command ``fail``.
+
+        ``drop``: run no clean-up.
+        """
         if self.state.status is not Status.CANCELING:
-            self.emit(f.WorkflowFailing(key=asked_by, status=status))
+            self.emit(f.WorkflowFailing(key=asked_by, status=status, drop=drop))
 
     def complete(self, run: Run, ended: Status) -> None:
         """End ``run`` or try it again; take its transitions; see what that means for the workflow."""
@@ -83,28 +95,53 @@ class Branching:
 
     def _leave(self, run: Run, scope: Scope) -> set[str]:
         """Take every transition whose condition holds. The targets taken."""
-        taken: set[str] = set()
-        for transition in self.graph.tasks[run.name].transitions:
-            if transition.outcome != "any" and transition.outcome != scope.status:
-                continue
-            edges = [edge for edge in self.graph.edges[run.name] if edge.transition == transition.index]
-            try:
-                if transition.when is not None and not self.evaluate(transition.when, scope):
-                    continue
-                names = [self._target(edge, scope) for edge in edges]
-            except EXPECTED as error:
-                self._mistaken([error], run, edges)
-                continue
-            published, errors = self._published(transition, run.context, scope)
-            if errors:
-                self._mistaken(errors, run, edges)
-                continue
-            targets = [self._aim(run, edge, name) for edge, name in zip(edges, names, strict=True)]
+        departures = [
+            departure
+            for transition in self.graph.tasks[run.name].transitions
+            if transition.outcome in ("any", scope.status)
+            and (departure := self._departure(run, transition, scope)) is not None
+        ]
+        routes = self._routes(run, [edge for departure in departures for edge in departure.edges])
+        for departure in departures:
+            targets = [
+                self._aim(name, routes[edge])
+                for edge, name in zip(departure.edges, departure.names, strict=True)
+            ]
             self.emit(
-                f.TransitionTaken(key=run.key, index=transition.index, published=published, targets=targets)
+                f.TransitionTaken(
+                    key=run.key, index=departure.index, published=departure.published, targets=targets
+                )
             )
-            taken.update(names)
-        return taken
+        return {name for departure in departures for name in departure.names}
+
+    def _departure(self, run: Run, transition: Transition, scope: Scope) -> _Departure | None:
+        """What taking ``transition`` amounts to; None when its condition does not hold or an expression fails."""
+        edges = [edge for edge in self.graph.edges[run.name] if edge.transition == transition.index]
+        try:
+            if transition.when is not None and not self.evaluate(transition.when, scope):
+                return None
+            names = [self._target(edge, scope) for edge in edges]
+        except EXPECTED as error:
+            self._mistaken([error], run, edges)
+            return None
+        published, errors = self._published(transition, run.context, scope)
+        if errors:
+            self._mistaken(errors, run, edges)
+            return None
+        return _Departure(transition.index, published, edges, names)
+
+    def _routes(self, run: Run, edges: list[Edge]) -> dict[Edge, tuple[int, str]]:
+        """Edge → the route it leads on to, with the edge's name when that route is new. Numbered by target (Orquesta)."""
+        found: dict[Edge, tuple[int, str]] = {}
+        following = len(self.state.routes)
+        for edge in sorted(edges, key=lambda edge: (edge.target, edge.key)):
+            origin = f"{run.name}__t{edge.key}"
+            if edge.target in self.graph.split and not self.state.has_passed(run.route, origin):
+                found[edge] = (following, origin)
+                following += 1
+            else:
+                found[edge] = (run.route, "")
+        return found
 
     def _target(self, edge: Edge, scope: Scope) -> str:
         """The task an edge leads to; an action chain may name it by a template."""
@@ -140,14 +177,12 @@ class Branching:
     def _seeing(self, scope: Scope, context: Context) -> Scope:
         return self.scope(context, name=scope.name, route=scope.route, run=scope.run, status=scope.status)
 
-    def _aim(self, run: Run, edge: Edge, name: str) -> f.Target:
-        origin = f"{run.name}__t{edge.key}"
-        fresh = name in self.graph.split and not self.state.has_passed(run.route, origin)
+    def _aim(self, name: str, route: tuple[int, str]) -> f.Target:
         joins = self.graph.joins(name)
         return f.Target(
             name=name,
-            edge=origin if fresh else "",
-            new_route=fresh,
+            route=route[0],
+            edge=route[1],
             needs=self.graph.needed(name) if joins else None,
             again=joins and name in self.graph.cyclic,
         )

@@ -194,7 +194,7 @@ class _Decision(Branching):
             except EXPECTED as error:
                 self.record(described(error), staged.name, staged.route)
         if len(prepared) < len(due):
-            self.fail()
+            self.fail(drop=True)
             return
         for staged, ready in prepared:
             self._open(staged, ready)

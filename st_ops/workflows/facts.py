@@ -111,13 +111,14 @@ class TaskCompleted(_Fact):
 class Target(Model):
     """Where a transition leads, and all that replaying it needs to know of the graph.
 
-    ``edge`` names a new route when ``new_route``. ``needs``: how many distinct tasks must have led to a join;
-    None = no join. ``again``: a join on a cycle, which may start more than once on a route.
+    ``edge``: the edge that begins ``route``; "" when the route is the one the run is on. ``needs``: how many
+    distinct tasks must have led to a join; None = no join. ``again``: a join on a cycle, which may start more
+    than once on a route.
     """
 
     name: str
+    route: int = 0
     edge: str = ""
-    new_route: bool = False
     needs: int | None = None
     again: bool = False
 
@@ -142,10 +143,12 @@ class WorkflowFailing(_Fact):
     """The workflow will end as ``status``: what runs may finish, what is staged stays.
 
     With a ``key``, that run asked for it by the command ``fail``, and what it staged besides runs as clean-up.
+    ``drop``: the clean-up itself cannot be started, so none is.
     """
 
     kind: Literal["workflow_failing"] = "workflow_failing"
     status: Status = Status.FAILED
+    drop: bool = False
 
 
 class WorkflowMoved(_Fact):

@@ -113,7 +113,7 @@ def _task_retried(state: State, fact: f.TaskRetried) -> None:
 def _task_completed(state: State, fact: f.TaskCompleted) -> None:
     run = state.runs[fact.key]
     run.status, run.ended = fact.status, fact.ended
-    run.left, run.ends, run.commands = False, [], set()
+    run.left, run.late, run.ends, run.commands = False, state.failing is not None, [], set()
     run.remaining = deque()
     state.retrying.pop(fact.key, None)
     state.unfilled.pop(fact.key, None)
@@ -125,24 +125,18 @@ def _transition_taken(state: State, fact: f.TransitionTaken) -> None:
     context = run.context.publish(fact.published, state.position) if fact.published else run.context
     state.last = context
     for target in fact.targets:
+        if target.edge:
+            state.routes[target.route] = (run.route, target.edge)
         if target.name in COMMANDS:
-            _next_route(state, run.route, target)
             run.ends.append(context)
             run.commands.add(target.name)
         else:
-            _stage(state, target, _next_route(state, run.route, target), Arrival(run.name, run.key, context))
+            _stage(state, target, Arrival(run.name, run.key, context))
 
 
-def _next_route(state: State, route: int, target: f.Target) -> int:
-    if not target.new_route:
-        return route
-    state.routes.append((route, target.edge))
-    return len(state.routes) - 1
-
-
-def _stage(state: State, target: f.Target, route: int, arrival: Arrival) -> None:
+def _stage(state: State, target: f.Target, arrival: Arrival) -> None:
     """Add an arrival to what is staged for the target. A join that has started takes no late arrivals."""
-    place = (target.name, route)
+    place = (target.name, target.route)
     joined = None if target.again else state.joined.get(place)
     if joined is not None and arrival.run:
         joined.add(arrival.source)
@@ -150,7 +144,7 @@ def _stage(state: State, target: f.Target, route: int, arrival: Arrival) -> None
         return
     staged = state.ready.get(place) or state.waiting.pop(place, None)
     if staged is None:
-        staged = Staged(target.name, route, [arrival], arrival.context)
+        staged = Staged(target.name, target.route, [arrival], arrival.context)
     else:
         staged.arrivals.append(arrival)
         staged.context = staged.context.merge(arrival.context, state.position)
@@ -172,7 +166,8 @@ def _workflow_failing(state: State, fact: f.WorkflowFailing) -> None:
     if state.status in (Status.PAUSING, Status.PAUSED):
         state.status = Status.RUNNING
     for staged in state.ready.values():
-        staged.on_fail = bool(fact.key) and staged.arrivals[-1].run == fact.key
+        by_it = bool(fact.key) and staged.arrivals[-1].run == fact.key
+        staged.on_fail = not fact.drop and (staged.on_fail or by_it)
 
 
 def _workflow_moved(state: State, fact: f.WorkflowMoved) -> None:

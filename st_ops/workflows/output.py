@@ -35,10 +35,9 @@ def final_context(state: State) -> Context:
     """The contexts of all branches' ends merged, in the order the ends were begun."""
     context = state.root
     for run in state.runs.values():
-        for end in run.ends if run.left else (run.context,):
+        ends = [run.context] if run.ends_its_branch else []
+        for end in (*ends, *run.ends):
             context = context.merge(end, state.position + 1)
-    for staged in (*state.ready.values(), *state.waiting.values()):
-        context = context.merge(staged.context, state.position + 1)
     return context
 
 

@@ -42,13 +42,12 @@ def prepare(task: Task, scope: Scope, evaluate: Evaluate) -> Prepared:
     items = None if task.items is None else unpack(task.items, evaluate(task.items.expression, scope))
     concurrency = None
     if task.items is not None and task.items.concurrency is not None:
-        value = evaluate(task.items.concurrency, scope)
-        concurrency = max(
-            1, _integer(value, TypeError(f'The concurrency of task "{task.name}" is not an integer.'))
-        )
-    delay = _integer(
-        evaluate(task.delay, scope), TypeError("The value of task delay is not type of integer.")
-    )
+        complaint = f'The concurrency of task "{task.name}" is not an integer.'
+        concurrency = max(1, _integer(evaluate(task.items.concurrency, scope), TypeError(complaint)))
+    delay = 0
+    if task.delay is not None:
+        complaint = "The value of task delay is not type of integer."
+        delay = _integer(evaluate(task.delay, scope), TypeError(complaint))
     retries, pause = _retry(task, scope, evaluate)
     first = [None] if items is None else list(range(len(items)))[: concurrency or len(items)]
     requests = [request(task, items, index, scope, evaluate, delay=delay) for index in first]
@@ -115,19 +114,17 @@ def with_item(scope: Scope, item: Any) -> Scope:
 
 
 def _retry(task: Task, scope: Scope, evaluate: Evaluate) -> tuple[int, int]:
+    """How often to try again, and how many seconds apart."""
     if task.retry is None:
         return 0, 0
-    count = evaluate(task.retry.count, scope)
-    delay = evaluate(task.retry.delay, scope)
-    return (
-        _integer(count, ValueError(f'The retry count for task "{task.name}" is not an integer.')),
-        _integer(delay, ValueError(f'The retry delay for task "{task.name}" is not an integer.')),
-    )
+    complaint = f'The retry {{}} for task "{task.name}" is not an integer.'
+    count = _integer(evaluate(task.retry.count, scope), ValueError(complaint.format("count")))
+    if task.retry.delay is None:
+        return count, 0
+    return count, _integer(evaluate(task.retry.delay, scope), ValueError(complaint.format("delay")))
 
 
 def _integer(value: Any, complaint: Exception) -> int:
-    if value is None:
-        return 0
     if isinstance(value, bool) or not isinstance(value, int):
         raise complaint
     return value

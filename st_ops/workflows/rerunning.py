@@ -52,7 +52,7 @@ def _forget_after(state: State, restarted: set[str]) -> None:
     pending = {place: staged.arrivals for place, staged in (*state.ready.items(), *state.waiting.items())}
     for key in gone:
         run = state.runs[key]
-        run.ends, run.left = [], True
+        run.ends, run.left, run.late = [], True, False
         if key not in restarted and state.joined.pop((run.name, run.route), None) is not None:
             pending.setdefault((run.name, run.route), run.arrivals)
     for place, arrivals in pending.items():

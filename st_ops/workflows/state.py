@@ -80,10 +80,17 @@ class Run:
     counts: dict[Status, int] = field(default_factory=dict)
     #: True once it left by a transition.
     left: bool = False
+    #: True when it ended while the workflow was bound to fail, so that nothing follows it.
+    late: bool = False
     #: The contexts with which it reached a command or came late to a join, which end its branch.
     ends: list[Context] = field(default_factory=list)
     #: The commands it reached.
     commands: set[str] = field(default_factory=set)
+
+    @property
+    def ends_its_branch(self) -> bool:
+        """True when it is the last of its branch (or among the last, when the workflow failed meanwhile)."""
+        return not self.left or self.late
 
     @property
     def failed_its_branch(self) -> bool:
@@ -120,7 +127,7 @@ class State:
     #: Runs with items not yet requested.
     unfilled: dict[str, None] = field(default_factory=dict)
     #: Route number → (the route it left, by which edge).
-    routes: list[tuple[int, str]] = field(default_factory=lambda: [(-1, "")])
+    routes: dict[int, tuple[int, str]] = field(default_factory=lambda: {0: (-1, "")})
     active: int = 0
     halted: int = 0
     #: (entry, key of the child whose result belongs to it or "")
