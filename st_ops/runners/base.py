@@ -45,14 +45,15 @@ class Console(Protocol):
     """Where a job's output goes, line by line, while it runs. Thread-safe; never blocks for long."""
 
     def write(self, stream: Stream, data: str) -> None:
-        """Take ``data`` (one or more lines, or a piece of a long one). Past the cap it is dropped and noted once."""
+        """Take ``data``: one or more lines, or a piece of a long one. Past the cap it is dropped and noted once."""
 
 
 class Services(Protocol):
     """What a running action may ask of the platform (StackStorm's action_service). Called from runner threads."""
 
     def call(self, job: Job, method: str, arguments: Mapping[str, Any]) -> Any:
-        """Answer one request of the job's code: ``kv.get``, ``kv.set``, ``kv.delete``, ``kv.list``, ``user.info``, ``emit``.
+        """Answer one request of the job's code: ``kv.get``, ``kv.set``, ``kv.delete``, ``kv.list``, ``user.info``,
+        ``emit``; or of a runner: ``announce`` with ``{route, payload}``.
 
         Raises UserError with a sentence for the action's author.
         """

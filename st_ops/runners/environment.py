@@ -1,4 +1,4 @@
-"""The environment of a child: an allow-list of the platform's, the mark by which it is found, and what the job gives."""
+"""The environment of a child: an allow-list of the platform's, the mark it is found by, and what the job gives."""
 
 from __future__ import annotations
 

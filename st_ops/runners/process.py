@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
 from st_ops.runners.base import Console, Stop
 from st_ops.runners.frames import Frames, frame
 from st_ops.runners.output import Budget, Output
@@ -85,7 +84,9 @@ def run(pool: SandboxPool, work: Assignment, console: Console, stop: Stop) -> En
         pool.lost(lent.kept)
         if ended is not None:
             return ended
-    return Ended(exit_code=-1, stdout="", stderr="", lost="ended before it took the job on, three times in a row")
+    return Ended(
+        exit_code=-1, stdout="", stderr="", lost="ended before it took the job on, three times in a row"
+    )
 
 
 class _Watch:
@@ -114,7 +115,9 @@ class _Watch:
         self._send()
         for fd in self._outputs:
             self._poll.register(fd, select.POLLIN)
-        self._poll.register(self._job.channel.fileno(), select.POLLIN | (select.POLLOUT if self._unsent else 0))
+        self._poll.register(
+            self._job.channel.fileno(), select.POLLIN | (select.POLLOUT if self._unsent else 0)
+        )
         self._poll.register(self._job.status, 0)  # its closing is reported whatever is asked for
         self._stop.on_set(self._ask_to_end)
         while not self._turn():
@@ -234,7 +237,9 @@ class _Watch:
         if "error" in report:
             self._message = {"type": "setup_failed", "error": f"The run could not start: {report['error']}."}
         return Ended(
-            exit_code=os.waitstatus_to_exitcode(report["status"]) if "status" in report else -int(signal.SIGKILL),
+            exit_code=os.waitstatus_to_exitcode(report["status"])
+            if "status" in report
+            else -int(signal.SIGKILL),
             stdout=stdout,
             stderr=stderr,
             message=self._message,
@@ -264,5 +269,3 @@ def describe_end(ended: Ended, limits: Mapping[str, float]) -> str:
         "SIGKILL": " from outside; the kernel does so when memory runs out",
     }.get(name, "")
     return f"It was killed by {name}{cause}."
-
-

@@ -28,7 +28,7 @@ NO_RESULT = "None"
 class PythonScriptRunner:
     """Runs Python actions: one process each, for the price of a fork."""
 
-    names = ("python-script",)
+    names: tuple[str, ...] = ("python-script",)
     inline = False
 
     def __init__(self, options: RunnerOptions, pool: SandboxPool, services: Services) -> None:
@@ -104,7 +104,10 @@ class PythonScriptRunner:
         except Exception:
             # The edge between a job and the platform: a fault of ours must fail the call, not the worker.
             log.exception("The call %s of a job failed.", method)
-            return {"reply": request.get("id"), "error": f"The platform failed to answer {method}; its log says why."}
+            return {
+                "reply": request.get("id"),
+                "error": f"The platform failed to answer {method}; its log says why.",
+            }
         return {"reply": request.get("id"), "result": found}
 
     def _outcome(self, ended: Ended, job: Job, limits: Mapping[str, float]) -> Outcome:

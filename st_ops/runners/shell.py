@@ -25,7 +25,9 @@ from st_ops.runners.sandbox.pool import PROGRAMS, SandboxPool
 
 log = logging.getLogger(__name__)
 
-_BAD_PASSWORD = re.compile(r"sudo: (\d+ incorrect password attempt|a password is required|no password was provided)")
+_BAD_PASSWORD = re.compile(
+    r"sudo: (\d+ incorrect password attempt|a password is required|no password was provided)"
+)
 
 #: StackStorm's code for a run that sudo refused, and for one that its timeout ended.
 _SUDO_REFUSED = -1
@@ -35,7 +37,7 @@ _TIMED_OUT = -9
 class LocalShellRunner:
     """Runs both local runner types, in a sandbox that does nothing but start programs."""
 
-    names = ("local-shell-cmd", "local-shell-script")
+    names: tuple[str, ...] = ("local-shell-cmd", "local-shell-script")
     inline = False
 
     def __init__(self, options: RunnerOptions, pool: SandboxPool) -> None:
@@ -80,12 +82,12 @@ _SCRIPT = ("local-shell-script", "run-local-script")
 
 @functools.cache
 def shell() -> str:
-    """bash where there is one, since StackStorm runs commands under it, else sh."""
+    """Bash where there is one, since StackStorm runs commands under it, else sh."""
     return shutil.which("bash") or "/bin/sh"
 
 
 def sudo(with_password: bool) -> Sequence[str]:
-    """sudo that keeps the environment, and reads the password from stdin or never asks for one."""
+    """The words for sudo that keeps the environment, and reads the password from stdin or never asks for one."""
     return ["sudo", "-E", "-S", "-p", "", "--"] if with_password else ["sudo", "-E", "-n", "--"]
 
 
@@ -119,7 +121,14 @@ def _script(job: Job) -> list[str]:
 
 def failed(reason: str) -> Outcome:
     """The outcome of a shell run that could not begin."""
-    result = {"failed": True, "succeeded": False, "return_code": -1, "stdout": "", "stderr": "", "error": reason}
+    result = {
+        "failed": True,
+        "succeeded": False,
+        "return_code": -1,
+        "stdout": "",
+        "stderr": "",
+        "error": reason,
+    }
     return Outcome(status=Status.FAILED, result=result, reason=reason)
 
 
@@ -133,7 +142,10 @@ def shell_outcome(ended: Ended, timeout: float | None, limits: Mapping[str, floa
     elif ended.lost:
         error = f"The process that watched over the run was lost: {ended.lost}."
     elif found := _BAD_PASSWORD.search(ended.stderr):
-        code, error = _SUDO_REFUSED, f"sudo did not let us in ({found[1]}): check sudo_password and the sudoers file."
+        code, error = (
+            _SUDO_REFUSED,
+            f"sudo did not let us in ({found[1]}): check sudo_password and the sudoers file.",
+        )
     elif code == 0:
         status = Status.SUCCEEDED
     elif code < 0 or ended.message:

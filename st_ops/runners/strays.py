@@ -42,15 +42,19 @@ def end_strays() -> int:
 
 
 def _marked() -> list[tuple[int, str]]:
-    found = []
+    found: list[tuple[int, str]] = []
     needle = MARK.encode() + b"="
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
-            for entry in (folder / "environ").read_bytes().split(b"\0"):
-                if entry.startswith(needle):
-                    found.append((int(folder.name), entry[len(needle) :].decode("utf-8", "replace")))
+            entries = (folder / "environ").read_bytes().split(b"\0")
+            marks = [
+                entry[len(needle) :].decode("utf-8", "replace")
+                for entry in entries
+                if entry.startswith(needle)
+            ]
+            found.extend((int(folder.name), mark) for mark in marks)
     return found
 
 

@@ -14,14 +14,13 @@ an object is to write to it. So this code does few things, with plain means.
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import errno
 import fcntl
 import json
 import os
 import resource
 import struct
-import sys
 from typing import Any, Mapping, NoReturn, Sequence
 
 from st_ops.runners.sandbox import kernel
@@ -68,7 +67,7 @@ def _run(parent: int, stdout: int, stderr: int, channel_fd: int, workdir: str, k
 
 
 def _take_descriptors(stdout: int, stderr: int, channel_fd: int) -> int:
-    """Put the job's descriptors in their places, close every other, and give the channel's. stdin is /dev/null already."""
+    """Put the job's descriptors in their places, close every other, and give the channel's. stdin is /dev/null."""
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
     try:

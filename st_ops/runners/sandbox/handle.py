@@ -61,7 +61,17 @@ class Sandbox:
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [python, "-I", "-X", "utf8", *_BOOT, str(theirs.fileno()), work_root, str(idle_seconds), kind],
+                    [
+                        python,
+                        "-I",
+                        "-X",
+                        "utf8",
+                        *_BOOT,
+                        str(theirs.fileno()),
+                        work_root,
+                        str(idle_seconds),
+                        kind,
+                    ],
                     env=environment,
                     cwd="/",
                     stdin=subprocess.DEVNULL,
@@ -96,7 +106,7 @@ class Sandbox:
         return Started(int(str(message["start"])), stdout, stderr, channel, status)
 
     def stop(self, number: int, grace_seconds: float) -> None:
-        """End job ``number``: SIGTERM to all its processes, SIGKILL after ``grace_seconds``. Harmless when it is over."""
+        """End job ``number``: SIGTERM to all its processes, SIGKILL after ``grace_seconds``."""
         with contextlib.suppress(OSError):  # a sandbox that is gone has taken its jobs with it
             self._control.send(json.dumps({"stop": number, "grace": grace_seconds}).encode())
 
@@ -111,7 +121,11 @@ class Sandbox:
             code = self._process.wait(2)
         except subprocess.TimeoutExpired:
             return "it closed the connection"
-        return f"it was killed by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
+        return (
+            f"it was killed by {signal.Signals(-code).name}"
+            if code < 0
+            else f"it ended with exit code {code}"
+        )
 
     def kill(self) -> None:
         """Kill the parent process at once: it does not answer."""

@@ -5,7 +5,7 @@ Standard library only, Python 3.8 and later.
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import ctypes
 import os
@@ -27,7 +27,7 @@ def die_with_parent() -> None:
 
 
 def become_helper(keep: int = -1) -> None:
-    """In a forked child that does a chore of its parent's: die with it, and hold none of its descriptors but ``keep``."""
+    """In a forked child that does a chore of its parent's: die with it, hold none of its descriptors but ``keep``."""
     die_with_parent()
     default_signals()
     for name in os.listdir("/proc/self/fd"):
@@ -104,7 +104,7 @@ def all_pids() -> list[int]:
 
 
 def parents() -> dict[int, tuple[int, int]]:
-    """pid → (parent's pid, process group) of every process."""
+    """Of every process: pid → (parent's pid, process group)."""
     found = {}
     for pid in all_pids():
         # Between the listing and the reading a process may end.
@@ -130,7 +130,7 @@ def signal_tree(pid: int, number: int) -> None:
 
 
 def send(pid: int, number: int, *, group: bool = False) -> None:
-    """Send signal ``number`` to ``pid`` (its whole ``group``); one that is gone, or not ours to signal, is passed over."""
+    """Send signal ``number`` to ``pid`` (its whole ``group``). One gone or not ours is passed over."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if group:
             os.killpg(pid, number)

@@ -2,16 +2,16 @@
 
 It speaks with its worker over a SOCK_SEQPACKET socket, one JSON object a message:
 
-- ``{"start": n, "keep": bool, "file": …, "pack_path": …}`` with four descriptors: the child's stdout, stderr and channel,
-  and a pipe on which the parent says ``s`` just before it forks and, when nothing of the job is left,
-  ``{"pid", "status" (as waitpid gives it), "cpu" (seconds), "rss_kb", "left" (pids that would not die)}``;
+- ``{"start": n, "keep": bool, "file": …, "pack_path": …}`` with four descriptors: the child's
+  stdout, stderr and channel, and a pipe on which the parent says ``s`` just before it forks and, when nothing of the
+  job is left, ``{"pid", "status" (as waitpid gives it), "cpu" (seconds), "rss_kb", "left" (pids that would not die)}``;
 - ``{"stop": n, "grace": seconds}``: SIGTERM to all of the job's processes, SIGKILL after the grace period.
 
 **Nothing outlives a job.** Each child leads its own session and adopts its orphaned descendants (a subreaper), so
 that what it leaves behind at its end, however it detached, becomes a child of this process, which kills it. **Nothing
 outlives the worker**: when its end of the socket closes, or it is no longer our parent, all jobs are killed, with
 their descendants, and this process ends. **Nothing outlives this process**: its children asked the kernel for SIGKILL
-at its death, and the worker then looks for what they had started by a mark in the environment (``process.py``).
+at its death, and the worker then looks for what they had started by a mark in the environment (``strays.py``).
 
 Standard library only, Python 3.8 and later: it runs in the interpreter of a pack's virtualenv.
 """
@@ -317,8 +317,11 @@ def _say(fd: int, message: Mapping[str, Any]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Be the parent of a sandbox; arguments: descriptor of the socket, folder for the jobs' folders, seconds of idleness
-    after which to end, and ``python`` or ``programs``: what is run here. One for programs stays as small as it can."""
+    """Be the parent of a sandbox.
+
+    ``arguments``: the socket's descriptor, the folder for the jobs' folders, the seconds of idleness after which to
+    end, and what is run here, ``python`` or ``programs``. One for programs stays as small as it can.
+    """
     control_fd, work_root, idle, kind = arguments
     kernel.adopt_orphans()
     kernel.prefer_in_want_of_memory()

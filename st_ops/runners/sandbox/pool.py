@@ -67,7 +67,7 @@ class SandboxPool:
         self._closed = False
 
     def start(self, python: str, pack: str, *, file: str = "", pack_path: str = "") -> Lent:
-        """Start a job in the sandbox of ``pack`` under ``python`` ("" = our own interpreter); ``file`` is warmed up for.
+        """Start a job in the sandbox of ``pack`` under ``python`` ("" = ours); ``file`` is warmed up for.
 
         Raises OSError when the interpreter cannot be run, and SandboxGone when sandboxes keep dying.
         """
@@ -75,7 +75,9 @@ class SandboxPool:
         for _try in range(3):
             kept = self._borrow(python or sys.executable, pack)
             try:
-                job = kept.sandbox.start(keep_workdir=self._options.keep_workdirs, file=file, pack_path=pack_path)
+                job = kept.sandbox.start(
+                    keep_workdir=self._options.keep_workdirs, file=file, pack_path=pack_path
+                )
                 return Lent(kept.sandbox, job, kept, clean_environment(self._options, kept.mark))
             except SandboxGone as gone:
                 reason = gone

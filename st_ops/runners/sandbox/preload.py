@@ -92,7 +92,9 @@ class Trial:
         """After its end: the modules that imported without a fault or a trace."""
         os.set_blocking(self._reading, False)
         said = b""
-        with contextlib.suppress(BlockingIOError):  # something the trial left behind still holds the other end
+        with contextlib.suppress(
+            BlockingIOError
+        ):  # something the trial left behind still holds the other end
             said = os.read(self._reading, 65536)
         os.close(self._reading)
         return said.decode("utf-8").split()

@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 import threading
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from st_ops.sdk import run_action
 from st_ops.sdk.wire import Channel, ChannelClosed, FrameTooLarge
@@ -48,14 +48,20 @@ def _tell(channel: Channel, message: Mapping[str, Any], result_bytes: int) -> No
 
 
 def _finish_like_an_interpreter() -> None:
-    """Wait for threads that are not daemons, run atexit functions, flush: what a normal end does, but for the
-    tear-down of modules, whose only effect here would be time."""
+    """Wait for threads that are not daemons, run atexit functions, flush.
+
+    That is what a normal end does, but for the tear-down of modules, whose only effect here would be time.
+    """
     for finish in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):  # type: ignore[attr-defined]
-        try:
-            finish()
-        except BaseException as error:  # noqa: BLE001 - the job is over; its author reads of it in stderr
-            with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(f"At exit: {type(error).__name__}: {error}\n")
+        _attempt(finish)
+
+
+def _attempt(finish: Callable[[], object]) -> None:
+    try:
+        finish()
+    except BaseException as error:  # noqa: BLE001 - the job is over; its author reads of it in stderr
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"At exit: {type(error).__name__}: {error}\n")
 
 
 def _remove(folder: str) -> None:
