@@ -73,5 +73,5 @@ def runner_shape(item: RunnerType, mask: Mask) -> dict[str, Any]:
 
 def pack_shape(item: Pack, identifier: str = "", **more: Any) -> dict[str, Any]:
     """A pack; ``more`` are facts such as its problems. Where it lies on the server's disk is not told."""
-    shape = item.model_dump(exclude={"extra", "config_schema"})
+    shape = item.model_dump(exclude={"extra", "config_schema", "path"})
     return {"id": identifier or item.ref, "uid": f"pack:{item.ref}", **item.extra, **shape, **more}

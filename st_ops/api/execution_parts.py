@@ -88,7 +88,7 @@ def get_result(
 def re_run(
     services: Services, caller: Caller, execution_id: str, body: ReRun | None = None, no_merge: bool = False
 ) -> Response:
-    """The same action once more; given parameters come over the first run's unless ``no_merge``."""
+    """The same action once more; given parameters win unless ``no_merge``."""
     wanted = body or ReRun()
     refuse_sealed(wanted.parameters, "")
     if wanted.tasks or wanted.reset:
@@ -98,10 +98,10 @@ def re_run(
         )
     with services.database.read() as tx:
         first = find_one(tx, execution_id, result=False)
-    # The first run's parameters are rendered already, and its secrets still sealed.
+    # The first run's parameters are rendered already (hence literal), and its secrets still sealed.
     parameters: dict[str, Any] = {} if no_merge else dict(first.parameters)
     wish = Request(
         action=first.action, parameters={**parameters, **wanted.parameters}, user=user_for(caller, wanted.user),
-        context={"re-run": {"ref": first.id}}, delay=wanted.delay or 0, notify=first.notify, literal=not wanted.parameters,
+        context={"re-run": {"ref": first.id}}, delay=wanted.delay or 0, notify=first.notify, literal=True,
     )  # fmt: skip
     return requested(services, wish)

@@ -42,8 +42,8 @@ class Paths:
         """Serve one connection."""
         if scope["type"] == "http":
             path = normal_path(scope["path"])
-            if path != scope["path"]:
-                scope = {**scope, "path": path, "raw_path": path.encode()}
+            # In place: whoever stands further out sees which route was taken.
+            scope.update(path=path, raw_path=path.encode())
         await self._app(scope, receive, send)
 
 

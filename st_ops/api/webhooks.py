@@ -15,7 +15,8 @@ import orjson
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from st_ops.api.answers import Json, fault
 from st_ops.api.metrics import Metrics
@@ -44,6 +45,14 @@ _SECRET_HEADERS = frozenset(
 )
 
 
+class _PlainRoute(Route):
+    """A route that leaves its name in the scope, for the figures."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child = super().matches(scope)
+        return match, {**child, "route": self}
+
+
 class Webhooks:
     """The webhooks of one API process."""
 
@@ -57,9 +66,9 @@ class Webhooks:
     def routes(self) -> list[BaseRoute]:
         """The routes, plain ones: nothing stands between the server and these functions."""
         return [
-            Route("/webhooks", self.list_all, methods=["GET"]),
-            Route("/webhooks/{name:path}", self.post, methods=["POST"]),
-            Route("/webhooks/{name:path}", self.get, methods=["GET"]),
+            _PlainRoute("/webhooks", self.list_all, methods=["GET"]),
+            _PlainRoute("/webhooks/{name:path}", self.post, methods=["POST"]),
+            _PlainRoute("/webhooks/{name:path}", self.get, methods=["GET"]),
         ]
 
     async def list_all(self, request: Request) -> Response:
