@@ -162,16 +162,15 @@ class Platform:
         writer = OutputWriter(self.database, self.bus)
         services = ActionServices(self.key_values, self.intake, self.bus)
         ssh = self.settings.ssh
-        runners = Runners(
-            RunnerOptions(
-                grace_seconds=settings.grace_seconds, output_bytes=settings.output_bytes, result_bytes=settings.result_bytes
-            ),
-            SshOptions(
+        options = RunnerOptions(
+            grace_seconds=settings.grace_seconds, output_bytes=settings.output_bytes,
+            result_bytes=settings.result_bytes,
+            ssh=SshOptions(
                 known_hosts=ssh.known_hosts, key=ssh.key, user=ssh.user, parallel=ssh.parallel,
                 allow_partial_failure=ssh.allow_partial_failure, check_host_keys=ssh.check_host_keys,
             ),
-            services,
         )  # fmt: skip
+        runners = Runners(options, services)
         jobs = Jobs(
             self.catalog, self.parameters, self.tokens, lambda: self.url, self.configs, self.configs.secrets, self._interpreter
         )
