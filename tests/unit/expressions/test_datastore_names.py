@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from st_ops.errors import ExpressionError
@@ -21,7 +23,7 @@ class Store:
         return VALUES.get((scope, user, name))
 
 
-def render(template: str, store: Store | None = None):
+def render(template: str, store: Store | None = None) -> Any:
     return Templates().render(template, datastore(store or Store(), user="ada"))
 
 
