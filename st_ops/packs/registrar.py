@@ -47,8 +47,8 @@ class Registrar:
                 for kind, _ in pack.all():
                     counts[kind] = counts.get(kind, 0) + 1
             removed = 0 if refs else self._remove_gone(tx, {pack.pack.ref for pack in loaded})
-        if changed or removed:
-            self._bus.publish(Bell(topic=Topic.REGISTRY_CHANGED, ids=[pack.pack.ref for pack in loaded]))
+        # Also when no metadata changed: sensors look whether their code or their config did.
+        self._bus.publish(Bell(topic=Topic.REGISTRY_CHANGED, ids=[pack.pack.ref for pack in loaded]))
         log.info(
             "Packs registered.",
             extra=facts(packs=len(loaded), changed=changed, removed=removed, problems=len(problems)),

@@ -21,7 +21,7 @@ from st_ops.intake.accept import Intake
 from st_ops.logs import facts
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import Accepted, NewEvent
-from st_ops.model.identity import iso, new_id, now
+from st_ops.model.identity import new_id
 from st_ops.packs.catalog import Catalog, Snapshot
 from st_ops.security.key_values import KeyValues
 from st_ops.sensors.plan import Plan, Planner, triggers_for, wanted
@@ -59,8 +59,9 @@ class SensorContainer:
         configs: Callable[[str], Mapping[str, Any]],
         given_environment: Mapping[str, str] | None = None,
     ) -> None:
-        """``pack_interpreter``: a pack's ref → the path of the Python that runs its sensors. ``configs``: a pack's
-        ref → its resolved config. Both may raise StOpsError, which is shown as the reason that a sensor does not run.
+        """``pack_interpreter``: a pack's ref → the path of the Python that runs its sensors; "" means our own.
+        ``configs``: a pack's ref → its resolved config. Both answer at once; both may raise StOpsError, which is shown
+        as the reason that a sensor does not run.
         ``given_environment``: variables every sensor sees beside those of the setting ``sensors.environment``.
         """
         #: Names this container as the owner of its leases.
@@ -120,17 +121,11 @@ class SensorContainer:
 
     def spawned(self, process: SensorProcess) -> None:
         """See Starter."""
-        facts_of = {
-            "id": process.plan.ref,
-            "timestamp": iso(now()),
-            "pid": process.pid,
-            "cmd": process.command,
-        }
-        self._tell(SPAWN_TRIGGER, facts_of)
+        self._tell(SPAWN_TRIGGER, process.plan, {"pid": process.pid, "cmd": " ".join(process.command)})
 
     def exited(self, process: SensorProcess, code: int) -> None:
         """See Starter."""
-        self._tell(EXIT_TRIGGER, {"id": process.plan.ref, "timestamp": iso(now()), "exit_code": code})
+        self._tell(EXIT_TRIGGER, process.plan, {"pid": process.pid, "exit_code": code})
 
     def _on_change(self, bell: Bell) -> None:
         self._changed.set()
@@ -224,10 +219,12 @@ class SensorContainer:
         except Unavailable as exc:
             log.warning("The leases of the sensors will lapse by themselves: %s", exc)
 
-    def _tell(self, trigger: str, payload: dict[str, Any]) -> None:
+    def _tell(self, trigger: str, plan: Plan, more: Mapping[str, Any]) -> None:
         """Emit one of StackStorm's events about sensors, where its trigger type is registered."""
         if self._snapshot is None or trigger not in self._snapshot.trigger_types:
             return
+        # StackStorm's id is the class name, its timestamp whole seconds since 1970; the reference is our addition.
+        payload = {"id": plan.job["entry"], "ref": plan.ref, "timestamp": int(time.time()), **more}
         try:
             told = self._intake.accept(NewEvent(trigger=trigger, payload=payload, source="sensor container"))
         except StOpsError as exc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Plan:
 
 
 class Planner:
-    """Makes plans. ``interpreter`` gives the path of a pack's Python, ``configs`` its resolved config."""
+    """Makes plans. ``interpreter`` gives the path of a pack's Python ("" = ours), ``configs`` its resolved config."""
 
     def __init__(
         self, interpreter: Callable[[str], str], configs: Callable[[str], Mapping[str, Any]], log_level: str
@@ -62,16 +63,36 @@ class Planner:
             "name": sensor.name, "config": config, "poll_interval": sensor.poll_interval, "user": USER,
             "log_level": self._log_level.upper(),
         }  # fmt: skip
-        interpreter = self._interpreter(sensor.pack)
-        facts = file.stat()
-        identity = json.dumps(
-            [job, interpreter, facts.st_mtime_ns, facts.st_size], sort_keys=True, default=str
-        )
+        interpreter = self._python(sensor.pack)
+        code = [_version(each) for each in [Path(interpreter), *_code(snapshot, sensor, pack)]]
+        identity = json.dumps([job, code], sort_keys=True, default=str)
         return Plan(
             ref=ref, interpreter=interpreter, pack_path=pack.path, job=job,
             secrets=frozenset(secrets_of(pack.config_schema, config)),
             stamp=hashlib.sha256(identity.encode()).hexdigest(),
         )  # fmt: skip
+
+    def _python(self, pack: str) -> str:
+        interpreter = self._interpreter(pack) or sys.executable
+        if not Path(interpreter).is_file():
+            raise UserError(
+                f"There is no Python {interpreter}: the virtualenv of pack '{pack}' is not built yet."
+            )
+        return interpreter
+
+
+def _code(snapshot: Snapshot, sensor: SensorType, pack: Pack) -> list[Path]:
+    """The files that ``sensor`` may have imported: its pack's, but for those of other sensors."""
+    folder = Path(pack.path) / "sensors"
+    files = {file for place in (folder, Path(pack.path) / "lib") for file in place.rglob("*.py")}
+    others = {folder / other.entry_point for other in snapshot.sensors.values() if other.pack == sensor.pack}
+    return sorted(files - others | {_file(sensor, pack)})
+
+
+def _version(file: Path) -> tuple[str, int, int]:
+    # Of the link, not of what it leads to: a virtualenv built anew has new links to the old Python.
+    facts = file.lstat()
+    return str(file), facts.st_mtime_ns, facts.st_size
 
 
 def _file(sensor: SensorType, pack: Pack) -> Path:

@@ -473,6 +473,8 @@ def test_the_starts_and_ends_of_sensors_are_events_where_their_types_are_registe
     spawned = eventually(lambda: stage.events(SPAWN_TRIGGER))[0]
     exited = eventually(lambda: stage.events(EXIT_TRIGGER))[0]
     assert spawned.payload["pid"] == pid
+    assert "boot.py" in spawned.payload["cmd"]
     assert exited.payload["exit_code"] == -9
-    assert exited.payload["id"] == "demo.victim"
+    assert exited.payload["id"] == "watch"
+    assert exited.payload["ref"] == "demo.victim"
     assert exited.occurrence_time <= now()
