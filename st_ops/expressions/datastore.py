@@ -23,7 +23,7 @@ class Entry(Standing):
     """A dotted name in one scope: ``st2kv.system.a`` is one, and so is ``st2kv.system.a.b``, got from it with ``.b``.
 
     Each has its own text, "" when the store has no such name (as in StackStorm). The store is asked at the
-    first use, once per entry. Text methods of an entry are those of its text: ``st2kv.system.a.upper()``.
+    first use, once per entry. Every attribute without underscores is a further name, so methods have none.
     """
 
     __slots__ = ("_lookup", "_name", "_scope", "_text", "_user")
@@ -35,22 +35,17 @@ class Entry(Standing):
         self._name = name
         self._text: str | None = None
 
-    @property
-    def full_name(self) -> str:
-        """``st2kv.system.a.b``."""
-        return f"{self._scope}.{self._name}"
-
-    def stands_for(self) -> str:
+    def __plain__(self) -> str:
         """The stored text; "" when there is none."""
         if self._text is None:
-            self._text = self.find() or ""
+            self._text = self._find() or ""
         return self._text
 
-    def find(self) -> str | None:
+    def _find(self) -> str | None:
         """The stored text; None when there is none."""
         return self._lookup(self._scope, self._user, self._name) if self._name else None
 
-    def child(self, name: Any) -> Entry:
+    def _child(self, name: Any) -> Entry:
         """The entry one name further."""
         return Entry(
             self._lookup, self._scope, self._user, f"{self._name}.{name}" if self._name else str(name)
@@ -59,44 +54,49 @@ class Entry(Standing):
     def __getattr__(self, name: str) -> Entry:
         if name.startswith("_"):
             raise AttributeError(name)
-        return self.child(name)
+        return self._child(name)
 
-    __getitem__ = child
+    __getitem__ = _child
     # Without these, iterating an entry would ask the store for the names 0, 1, 2 … for ever.
     __iter__ = None
 
     def __str__(self) -> str:
-        return self.stands_for()
+        return self.__plain__()
 
     def __repr__(self) -> str:
-        return f"<datastore item {self.full_name}>"  # never the value: it may be a secret
+        return f"<datastore item {name_of(self)}>"  # never the value: it may be a secret
 
     def __int__(self) -> int:
-        return int(float(self.stands_for()))
+        return int(float(self.__plain__()))
 
     def __float__(self) -> float:
-        return float(self.stands_for())
+        return float(self.__plain__())
 
     def __bool__(self) -> bool:
-        return bool(self.stands_for())
+        return bool(self.__plain__())
 
     def __len__(self) -> int:
-        return len(self.stands_for())
+        return len(self.__plain__())
 
     def __contains__(self, part: str) -> bool:
-        return part in self.stands_for()
+        return part in self.__plain__()
 
     def __eq__(self, other: object) -> bool:
-        return self.stands_for() == (other.stands_for() if isinstance(other, Entry) else other)
+        return self.__plain__() == (other.__plain__() if isinstance(other, Entry) else other)
 
     def __hash__(self) -> int:
-        return hash(self.stands_for())
+        return hash(self.__plain__())
 
     def __add__(self, other: Any) -> str:
-        return self.stands_for() + str(other)
+        return self.__plain__() + str(other)
 
     def __radd__(self, other: Any) -> str:
-        return str(other) + self.stands_for()
+        return str(other) + self.__plain__()
+
+
+def name_of(entry: Entry) -> str:
+    """An entry's full name: ``st2kv.system.a.b``."""
+    return f"{entry._scope}.{entry._name}"
 
 
 def datastore(lookup: Lookup, user: str = "") -> dict[str, Any]:

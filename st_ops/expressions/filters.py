@@ -17,7 +17,7 @@ import yaml
 from jsonpath_ng.parser import parse as parse_jsonpath
 
 from st_ops.expressions import limits
-from st_ops.expressions.datastore import Entry
+from st_ops.expressions.datastore import Entry, name_of
 from st_ops.expressions.plain import plain
 
 #: What ``use_none`` turns null into, so that it survives being text; parameters turn it back (StackStorm's value).
@@ -201,7 +201,7 @@ def decrypt_kv(decrypt: Callable[[str], str] | None) -> Filter:
     def apply(value: Any) -> str:
         text = str(value)
         if isinstance(value, Entry) and not text:
-            raise ValueError(f"the datastore has no item '{value.full_name}', or it is empty")
+            raise ValueError(f"the datastore has no item '{name_of(value)}', or it is empty")
         if decrypt is None:
             raise ValueError("secrets cannot be decrypted here")
         return decrypt(text)

@@ -19,7 +19,7 @@ class Standing:
 
     __slots__ = ()
 
-    def stands_for(self) -> Any:
+    def __plain__(self) -> Any:
         """The plain value; it must not be changed."""
         raise TypeError(f"{type(self).__name__} does not say what it stands for")
 
@@ -35,7 +35,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, _SCALARS):
         return value
     if isinstance(value, Standing):
-        return value.stands_for()
+        return value.__plain__()
     if isinstance(value, Mapping):
         return {_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | AbstractSet):

@@ -34,7 +34,7 @@ class View(Standing, Mapping[Any, Any]):
         self._plain = value
         self._hash: int | None = None
 
-    def stands_for(self) -> Any:
+    def __plain__(self) -> Any:
         """The dict itself."""
         return self._plain
 

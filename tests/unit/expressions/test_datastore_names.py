@@ -7,6 +7,7 @@ from st_ops.expressions.datastore import SYSTEM, USER, datastore
 from st_ops.expressions.jinja import Templates
 
 VALUES = {
+    (SYSTEM, "", "find"): "found",
     (SYSTEM, "", "host"): "web1",
     (SYSTEM, "", "a.b.c"): "deep",
     (SYSTEM, "", "n"): "5",
@@ -31,6 +32,7 @@ def test_names_are_found_in_their_scopes():
     assert render("{{ st2kv.system.host }}") == "web1"
     assert render("{{ st2kv.user.host }}") == "mine"
     assert render("{{ system.host }}") == "web1"
+    assert render("{{ st2kv.system.find }}{{ st2kv.system.child }}{{ st2kv.system.items }}") == "found"
     assert render("{{ st2kv.system.a.b.c }}") == "deep"
     assert render("{{ st2kv['system']['a.b.c'] }}") == "deep"
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from st_ops.errors import InvalidInput
@@ -9,7 +11,7 @@ from st_ops.expressions.parameter_schema import (
     validate_payload,
 )
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "host": {"type": "string", "required": True, "pattern": "^[a-z0-9]+$"},
     "count": {"type": "integer", "minimum": 1},
     "size": {"type": "string", "enum": ["s", "m"], "required": True, "default": "s"},
@@ -93,12 +95,12 @@ def test_a_schema_that_is_wrong_itself_is_told_and_not_thrown():
 
 
 def test_an_action_overrides_of_its_runner_only_what_it_may():
-    runner = {
+    runner: dict[str, Any] = {
         "cmd": {"type": "string", "default": "ls", "position": 0},
         "parallel": {"type": "boolean", "immutable": True, "default": True},
         "timeout": {"type": "integer", "default": 60},
     }
-    action = {
+    action: dict[str, Any] = {
         "cmd": {"type": "integer", "default": "date", "immutable": True, "secret": True},
         "parallel": {"default": False, "immutable": False},
         "timeout": {"default": None, "description": "how long"},
