@@ -39,8 +39,10 @@ class VirtualenvFailed(UserError):
 class Virtualenvs:
     """The virtualenvs in the folder ``root``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, base: tuple[str, ...] = BASE_REQUIREMENTS) -> None:
+        """``base`` is what every virtualenv gets beside the pack's own requirements."""
         self._root = root
+        self._base = base
 
     def interpreter_for(self, pack: Pack) -> Path:
         """The Python that runs the code of ``pack``: its virtualenv's, else the platform's own.
@@ -86,7 +88,7 @@ class Virtualenvs:
         requirements = Path(pack.path) / REQUIREMENTS
         if requirements.is_file():
             whole.update(requirements.read_bytes())
-        whole.update(f"\n{pack.python}\n{sys.version_info[:2]}\n{BASE_REQUIREMENTS}".encode())
+        whole.update(f"\n{pack.python}\n{sys.version_info[:2]}\n{self._base}".encode())
         return whole.hexdigest()
 
     @contextlib.contextmanager
@@ -104,7 +106,7 @@ class Virtualenvs:
         shutil.rmtree(aside, ignore_errors=True)
         try:
             _create(aside, find_python(pack.python, pack.ref))
-            _install(aside, Path(pack.path) / REQUIREMENTS, pack.ref)
+            _install(aside, [*self._base, *_wanted(pack)], pack.ref)
             (aside / _DIGEST).write_text(digest, "utf-8")
             shutil.rmtree(old, ignore_errors=True)
             with contextlib.suppress(FileNotFoundError):
@@ -186,13 +188,19 @@ def _create(folder: Path, python: str) -> None:
         _run([python, "-m", "venv", str(folder)])
 
 
-def _install(folder: Path, requirements: Path, pack: str) -> None:
+def _wanted(pack: Pack) -> list[str]:
+    requirements = Path(pack.path) / REQUIREMENTS
+    return ["-r", str(requirements)] if requirements.is_file() else []
+
+
+def _install(folder: Path, wanted: list[str], pack: str) -> None:
     python = folder / "bin" / "python"
     uv = _uv()
     command = [uv, "pip", "install", "--quiet", "--python", str(python)] if uv else _pip(python)
-    wanted = ["-r", str(requirements)] if requirements.is_file() else []
+    if not wanted:
+        return
     try:
-        _run([*command, *BASE_REQUIREMENTS, *wanted])
+        _run([*command, *wanted])
     except VirtualenvFailed as error:
         raise VirtualenvFailed(
             f"The requirements of the pack '{pack}' cannot be installed. {error}"

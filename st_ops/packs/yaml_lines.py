@@ -32,15 +32,14 @@ class _StrictLoader(_Loader):  # type: ignore[misc]  # libyaml's loader has no t
 
 
 def _refuse_duplicate(node: MappingNode) -> None:
-    lines: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, str], ScalarNode] = {}
     for key, _value in node.value:
-        if not isinstance(key, ScalarNode):
+        if not isinstance(key, ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
             continue
-        first = lines.setdefault((key.tag, key.value), key.start_mark.line + 1)
-        if first != key.start_mark.line + 1 and key.tag != "tag:yaml.org,2002:merge":
-            raise ConstructorError(
-                None, None, f"The key '{key.value}' is already given in line {first}.", key.start_mark
-            )
+        earlier = first.setdefault((key.tag, key.value), key)
+        if earlier is not key:
+            said = f"The key '{key.value}' is already given in line {earlier.start_mark.line + 1}."
+            raise ConstructorError(None, None, said, key.start_mark)
 
 
 class Document:
