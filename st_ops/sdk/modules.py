@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Callable, Iterable
 
 from st_ops.sdk.actions import MARK
+from st_ops.sdk.sources import SourceLoader, watch_folder
 
 #: Abstract methods of StackStorm's base classes; a class that has them all is one of its kind (StackStorm 1.4, 1.5).
 ACTION_METHODS = ("run",)
@@ -25,6 +26,7 @@ class EntryNotFound(Exception):
 def prepare_path(file: str, pack_path: str = "") -> None:
     """Make importable what StackStorm makes importable: the pack's ``lib``, ``actions/lib``, and beside ``file``."""
     folder = Path(file).resolve().parent
+    watch_folder(pack_path or str(folder))
     front = [folder / "lib"]
     if pack_path:
         front = [Path(pack_path) / "lib", Path(pack_path) / "actions" / "lib", *front]
@@ -51,8 +53,8 @@ def load(file: str, pack_path: str = "") -> ModuleType:
     prepare_path(real, pack_path)
     # A name of our own: a file called json.py must not become the json of everything imported later.
     name = "st_ops_pack_" + path.stem.replace("-", "_")
-    spec = importlib.util.spec_from_file_location(name, real)
-    if spec is None or spec.loader is None:
+    spec = importlib.util.spec_from_file_location(name, real, loader=SourceLoader(name, real))
+    if spec is None or spec.loader is None or path.suffix != ".py":
         raise EntryNotFound(f"{file} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

@@ -46,6 +46,9 @@ _DEATH_SECONDS = 2.0
 #: A job older than this may have seen process numbers wrap round.
 _WRAP_SECONDS = 2.0
 
+#: Seconds between two looks at whether compiled files of the pack have changed (a child never runs an outdated one).
+_COMPILE_SECONDS = 1.0
+
 #: Seconds that all jobs together get to die when the sandbox closes.
 _CLOSE_SECONDS = 5.0
 
@@ -83,7 +86,9 @@ class Parent:
         self._ending: list[Running] = []
         self._doomed: set[int] = set()
         self._helpers: set[int] = set()
-        self._looked_into: set[str] = set()
+        #: file → its modification time when it was looked into.
+        self._looked_into: dict[str, int] = {}
+        self._compiled_at = 0.0
         self._trial: Trial | None = None
         self._closing = False
         self._leave_at = 0.0
@@ -262,8 +267,9 @@ class Parent:
     def _wait_ms(self) -> float:
         due = [job.kill_at for job in self._jobs.values() if job.kill_at is not None]
         due += [job.report_by for job in self._ending]
-        wait = min(due) - time.monotonic() if due else _PARENT_CHECK
-        return max(0.0, min(wait, _PARENT_CHECK)) * 1000
+        longest = min(_PARENT_CHECK, self._idle)
+        wait = min(due) - time.monotonic() if due else longest
+        return max(0.0, min(wait, longest)) * 1000 + 1
 
     def _keep_time(self) -> None:
         at = time.monotonic()
@@ -282,13 +288,24 @@ class Parent:
     # --- warmth ---
 
     def _look_into(self, file: str, pack_path: str) -> None:
-        """Try out what ``file`` imports, when it has not been looked into and no other trial is on."""
-        if not file or file in self._looked_into or self._trial is not None:
+        """After the fork: compile what ``file`` needs of the pack, and try out what it imports from outside."""
+        if not file or self._trial is not None:
             return
         from st_ops.runners.sandbox.preload import Trial, imports_of
+        from st_ops.sdk.sources import compile_again
 
-        self._looked_into.add(file)
+        try:
+            changed = os.stat(file).st_mtime_ns
+        except OSError:
+            return  # the run will say so
+        if self._looked_into.get(file) == changed:
+            if time.monotonic() - self._compiled_at > _COMPILE_SECONDS:
+                compile_again()
+                self._compiled_at = time.monotonic()
+            return
+        self._looked_into[file] = changed
         names = imports_of(file, pack_path)
+        gc.freeze()
         if names:
             self._trial = Trial(names)
 

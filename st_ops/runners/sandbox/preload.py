@@ -20,6 +20,7 @@ import sys
 from typing import Iterable, Iterator
 
 from st_ops.runners.sandbox import kernel
+from st_ops.sdk.sources import code_of
 
 #: Seconds a trial may take over all its modules together.
 TRIAL_SECONDS = 20
@@ -29,13 +30,16 @@ _FILES_LIMIT = 200
 
 
 def imports_of(file: str, pack_path: str) -> list[str]:
-    """The modules from outside the pack that ``file``, and the pack's files it imports, import at module level."""
+    """The modules from outside the pack that ``file``, and the pack's files it imports, import at module level.
+
+    The pack's files are compiled on the way, for the children to execute.
+    """
     folder = os.path.dirname(os.path.realpath(file))
     libs = [os.path.join(folder, "lib"), folder]
     if pack_path:
         libs += [os.path.join(pack_path, "lib"), os.path.join(pack_path, "actions", "lib")]
     wanted: dict[str, None] = {}
-    queue = [file]
+    queue = [os.path.realpath(file)]
     seen = set(queue)
     while queue and len(seen) < _FILES_LIMIT:
         for name in _names(queue.pop()):
@@ -49,6 +53,7 @@ def imports_of(file: str, pack_path: str) -> list[str]:
 
 def _names(file: str) -> Iterator[str]:
     try:
+        code_of(file)
         with open(file, "rb") as source:
             tree = ast.parse(source.read())
     except (OSError, SyntaxError, ValueError):

@@ -44,7 +44,10 @@ def _tell(channel: Channel, message: Mapping[str, Any], result_bytes: int) -> No
     except FrameTooLarge as error:
         channel.send({**message, "result": None, "result_too_large": error.size})
     except ChannelClosed:
-        sys.stderr.write("The result could not be handed over: the action closed the sandbox's descriptor.\n")
+        with contextlib.suppress(OSError, ValueError):  # it may have closed stderr as well
+            sys.stderr.write(
+                "The result could not be handed over: the action closed the sandbox's descriptor.\n"
+            )
 
 
 def _finish_like_an_interpreter() -> None:

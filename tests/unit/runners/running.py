@@ -30,7 +30,9 @@ class Lines:
 
     def wait_for(self, text: str, seconds: float = 15) -> None:
         with self._news:
-            assert self._news.wait_for(lambda: text in self.text(), seconds), f"{text!r} was not printed: {self.said}"
+            assert self._news.wait_for(lambda: text in self.text(), seconds), (
+                f"{text!r} was not printed: {self.said}"
+            )
 
 
 class KeyValues:
@@ -52,7 +54,9 @@ class KeyValues:
         raise UserError(f"There is no method {method}.")
 
 
-def shell_job(cmd: str = "", *, timeout: float | None = 30, limits: Mapping[str, Any] | None = None, **given: Any) -> Job:
+def shell_job(
+    cmd: str = "", *, timeout: float | None = 30, limits: Mapping[str, Any] | None = None, **given: Any
+) -> Job:
     return Job(
         execution=Execution(action="core.local", runner="local-shell-cmd"),
         action=Action(pack="core", name="local", runner_type="local-shell-cmd", limits=dict(limits or {})),

@@ -17,7 +17,9 @@ from tests.unit.runners.running import Lines, is_running, left_of, shell_job
 from tests.waiting import eventually
 
 
-def test_a_command_that_succeeds_gives_its_output_without_the_last_line_end(shell: LocalShellRunner, lines: Lines):
+def test_a_command_that_succeeds_gives_its_output_without_the_last_line_end(
+    shell: LocalShellRunner, lines: Lines
+):
     outcome = shell.run(shell_job("echo one; echo two; echo three >&2"), lines, Stop())
 
     assert outcome.status is Status.SUCCEEDED
@@ -28,7 +30,8 @@ def test_a_command_that_succeeds_gives_its_output_without_the_last_line_end(shel
 
 
 @pytest.mark.parametrize(
-    ("printed", "value"), [('{"a": [1]}', {"a": [1]}), ("[1, 2]", [1, 2]), ("42", 42), ("{no", "{no"), ("", "")]
+    ("printed", "value"),
+    [('{"a": [1]}', {"a": [1]}), ("[1, 2]", [1, 2]), ("42", 42), ("{no", "{no"), ("", "")],
 )
 def test_output_that_is_json_is_the_value_it_stands_for(printed: str, value: object):
     assert parsed(printed + "\n") == value
@@ -59,7 +62,9 @@ def test_the_environment_is_clean_but_for_what_is_allowed_and_given(
     shell: LocalShellRunner, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "platform's own")
-    outcome = shell.run(shell_job("env -0 | tr '\\0' '\\n'", env={"GIVEN": "yes", "FLAG": True}), lines, Stop())
+    outcome = shell.run(
+        shell_job("env -0 | tr '\\0' '\\n'", env={"GIVEN": "yes", "FLAG": True}), lines, Stop()
+    )
 
     seen = dict(line.split("=", 1) for line in outcome.result["stdout"].splitlines() if "=" in line)
     assert seen["GIVEN"] == "yes"
@@ -68,7 +73,9 @@ def test_the_environment_is_clean_but_for_what_is_allowed_and_given(
     assert "AWS_SECRET_ACCESS_KEY" not in seen
 
 
-def test_no_descriptor_of_the_platform_reaches_the_command(shell: LocalShellRunner, lines: Lines, tmp_path: Path):
+def test_no_descriptor_of_the_platform_reaches_the_command(
+    shell: LocalShellRunner, lines: Lines, tmp_path: Path
+):
     with (tmp_path / "open").open("w") as kept:
         os.set_inheritable(kept.fileno(), True)
         outcome = shell.run(shell_job("exec ls /proc/self/fd"), lines, Stop())
@@ -91,7 +98,10 @@ def test_a_working_directory_that_is_not_there_is_named(shell: LocalShellRunner,
     outcome = shell.run(shell_job("true", cwd="/no/such/folder"), lines, Stop())
 
     assert outcome.status is Status.FAILED
-    assert outcome.reason == "The working directory '/no/such/folder' cannot be entered: No such file or directory."
+    assert (
+        outcome.reason
+        == "The working directory '/no/such/folder' cannot be entered: No such file or directory."
+    )
 
 
 def test_a_command_that_takes_too_long_is_killed_with_all_it_started(shell: LocalShellRunner, lines: Lines):
@@ -106,8 +116,12 @@ def test_a_command_that_takes_too_long_is_killed_with_all_it_started(shell: Loca
     assert left_of(job) == []
 
 
-def test_cancel_kills_children_that_ignore_sigterm_in_a_session_of_their_own(shell: LocalShellRunner, lines: Lines):
-    job = shell_job("trap '' TERM; setsid sh -c 'trap \"\" TERM; echo deaf; sleep 100; sleep 100' & wait; sleep 100")
+def test_cancel_kills_children_that_ignore_sigterm_in_a_session_of_their_own(
+    shell: LocalShellRunner, lines: Lines
+):
+    job = shell_job(
+        "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo deaf; sleep 100; sleep 100' & wait; sleep 100"
+    )
     stop = Stop()
     canceler = threading.Thread(target=lambda: (lines.wait_for("deaf"), stop.set("canceled by admin")))
     canceler.start()
@@ -185,7 +199,9 @@ def test_limits_hold_for_a_command(shell: LocalShellRunner, lines: Lines):
     assert outcome.reason == "It was killed by SIGXCPU: it used more than its 1 s of CPU time."
 
 
-def script_job(pack: Path, text: str, parameters: dict[str, dict], given: dict, mode: int = 0o755, **runner) -> Job:
+def script_job(
+    pack: Path, text: str, parameters: dict[str, dict], given: dict, mode: int = 0o755, **runner
+) -> Job:
     folder = pack / "actions"
     folder.mkdir()
     (folder / "script.sh").write_text(text)
@@ -193,7 +209,11 @@ def script_job(pack: Path, text: str, parameters: dict[str, dict], given: dict, 
     return Job(
         execution=Execution(action="thepack.script", runner="local-shell-script"),
         action=Action(
-            pack="thepack", name="script", runner_type="local-shell-script", entry_point="script.sh", parameters=parameters
+            pack="thepack",
+            name="script",
+            runner_type="local-shell-script",
+            entry_point="script.sh",
+            parameters=parameters,
         ),
         pack_path=str(pack),
         parameters=given,
@@ -202,8 +222,15 @@ def script_job(pack: Path, text: str, parameters: dict[str, dict], given: dict, 
     )
 
 
-def test_a_script_gets_named_arguments_then_positional_ones(shell: LocalShellRunner, lines: Lines, pack: Path):
-    schema = {"yes": {"position": 0}, "list": {"position": 1}, "object": {"position": 2}, "none": {"position": 3}}
+def test_a_script_gets_named_arguments_then_positional_ones(
+    shell: LocalShellRunner, lines: Lines, pack: Path
+):
+    schema = {
+        "yes": {"position": 0},
+        "list": {"position": 1},
+        "object": {"position": 2},
+        "none": {"position": 3},
+    }
     given = {
         "yes": True, "list": ["a b", "c"], "object": {"k": 1}, "none": None,
         "name": "it's", "flag": True, "off": False, "empty": "", "null": None, "count": 3,
@@ -222,7 +249,9 @@ def test_the_sign_before_named_arguments_can_be_chosen(shell: LocalShellRunner, 
     assert shell.run(job, lines, Stop()).result["stdout"] == "-name=x"
 
 
-def test_a_script_needs_neither_the_executable_bit_nor_a_first_line(shell: LocalShellRunner, lines: Lines, pack: Path):
+def test_a_script_needs_neither_the_executable_bit_nor_a_first_line(
+    shell: LocalShellRunner, lines: Lines, pack: Path
+):
     job = script_job(pack, "echo ran\n", {}, {}, mode=0o644)
     assert shell.run(job, lines, Stop()).result["stdout"] == "ran"
 
@@ -244,8 +273,9 @@ def fake_sudo(tmp_path: Path) -> str:
     program = tmp_path / "bin" / "sudo"
     program.parent.mkdir()
     program.write_text(
-        "#!/bin/bash\nwhile [ \"$1\" != -- ]; do [ \"$1\" = -S ] && asks=1; shift; done; shift\n"
-        'if [ -n "$asks" ]; then read -r p; [ "$p" = sesame ] || { echo "sudo: 1 incorrect password attempt" >&2; exit 1; }\n'
+        '#!/bin/bash\nwhile [ "$1" != -- ]; do [ "$1" = -S ] && asks=1; shift; done; shift\n'
+        'if [ -n "$asks" ]; then read -r p; [ "$p" = sesame ] || '
+        '{ echo "sudo: 1 incorrect password attempt" >&2; exit 1; }\n'
         'else echo "sudo: a password is required" >&2; exit 1; fi\nexec "$@"\n'
     )
     program.chmod(0o755)
@@ -256,7 +286,9 @@ def test_the_password_for_sudo_goes_through_stdin_and_nowhere_else(
     shell: LocalShellRunner, lines: Lines, fake_sudo: str
 ):
     given = {"sudo": True, "sudo_password": "sesame", "env": {"PATH": fake_sudo}}
-    outcome = shell.run(shell_job("tr '\\0' ' ' </proc/$PPID/cmdline /proc/$$/cmdline; cat", **given), lines, Stop())
+    outcome = shell.run(
+        shell_job("tr '\\0' ' ' </proc/$PPID/cmdline /proc/$$/cmdline; cat", **given), lines, Stop()
+    )
 
     assert outcome.status is Status.SUCCEEDED
     assert "sesame" not in json.dumps(outcome.result)
