@@ -103,6 +103,34 @@ def test_a_stackstorm_sensor_dispatches_with_its_trace(stage):
     assert second.trace_id == "65f000000000000000000001"
 
 
+def test_a_stackstorm_polling_sensor_runs_as_it_is(stage):
+    stage.sensor(
+        "poller",
+        """
+        from st2reactor.sensor.base import PollingSensor
+
+        class Poller(PollingSensor):
+            def setup(self):
+                self._logger = self.sensor_service.get_logger(__name__)
+
+            def poll(self):
+                count = int(self.sensor_service.get_value("count") or 0) + 1
+                self.sensor_service.set_value("count", count)
+                self.sensor_service.dispatch(trigger="demo.seen", payload={"n": count})
+                self.sensor_service.dispatch(trigger="demo.seen", payload={"n": "refused, and dropped"})
+
+            def cleanup(self): ...
+            def add_trigger(self, trigger): ...
+            def update_trigger(self, trigger): ...
+            def remove_trigger(self, trigger): ...
+        """,
+        class_name="Poller", poll_interval=0.05,
+    )  # fmt: skip
+    stage.container()
+    eventually(lambda: stage.payloads()[:3] == [{"n": 1}, {"n": 2}, {"n": 3}])
+    assert stage.key_values.get("demo.Poller:count") is not None
+
+
 def test_a_delivery_emitted_twice_is_stored_once(stage):
     stage.sensor(
         "twice",
