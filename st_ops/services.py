@@ -19,8 +19,8 @@ from st_ops.executions.jobs import Jobs
 from st_ops.executions.lifecycle import Lifecycle
 from st_ops.executions.lost import Reaper
 from st_ops.executions.parameters import ParameterRendering
-from st_ops.executions.recorder import Recorder
 from st_ops.executions.requests import Requests
+from st_ops.executions.running import Running
 from st_ops.executions.services import ActionServices
 from st_ops.executions.worker import Worker
 from st_ops.expressions.jinja import Templates
@@ -150,7 +150,9 @@ class Platform:
             "runner": self._runner_stage,
             "workflows": self._workflow_stage,
             "rules": self._rules_stage,
-            "schedules": lambda: [ScheduleEngine(self.database, self.bus, self.catalog, self.intake, self.settings)],
+            "schedules": lambda: [
+                ScheduleEngine(self.database, self.bus, self.catalog, self.intake, self.settings)
+            ],
             "sensors": self._sensor_stage,
             "api": list,
         }
@@ -158,7 +160,6 @@ class Platform:
 
     def _runner_stage(self) -> Sequence[Part]:
         settings = self.settings.worker
-        recorder = Recorder(self.database, self.bus, self.lifecycle)
         writer = OutputWriter(self.database, self.bus)
         services = ActionServices(self.key_values, self.intake, self.bus)
         ssh = self.settings.ssh
@@ -172,12 +173,21 @@ class Platform:
         )  # fmt: skip
         runners = Runners(options, services)
         jobs = Jobs(
-            self.catalog, self.parameters, self.tokens, lambda: self.url, self.configs, self.configs.secrets, self._interpreter
+            self.catalog,
+            self.parameters,
+            self.tokens,
+            lambda: self.url,
+            self.configs,
+            self.configs.secrets,
+            self._interpreter,
         )
         sweep = self.settings.bus.sweep_seconds
-        self.worker = Worker(self.database, self.bus, jobs, runners, recorder, writer, settings, sweep)
+        running = Running(jobs, runners, writer, settings)
+        self.worker = Worker(
+            self.database, self.bus, self.catalog, self.lifecycle, running, writer, settings, sweep
+        )
         reaper = Reaper(self.database, self.bus, self.lifecycle, interval=settings.lease_seconds / 3)
-        return [_Closing(runners.close), recorder, writer, self.worker, reaper]
+        return [_Closing(runners.close), writer, self.worker, reaper]
 
     def _workflow_stage(self) -> Sequence[Part]:
         rendering = Rendering(Templates(self.key_values.decrypt))
@@ -199,7 +209,14 @@ class Platform:
         if not self.settings.sensors.enabled:
             return []
         self.sensors = SensorContainer(
-            self.database, self.bus, self.catalog, self.intake, self.key_values, self.settings, self._interpreter, self.configs
+            self.database,
+            self.bus,
+            self.catalog,
+            self.intake,
+            self.key_values,
+            self.settings,
+            self._interpreter,
+            self.configs,
         )
         return [self.sensors]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from st_ops.executions.masking import Masker
 from st_ops.executions.parameters import ParameterRendering
-from st_ops.expressions.masking import secret_names
+from st_ops.expressions.masking import secret_values
 from st_ops.expressions.parameter_schema import schema_of
 from st_ops.model.executions import Execution
 from st_ops.model.resources import Action, Pack
@@ -56,7 +56,7 @@ class Jobs:
 
     def prepare(self, execution: Execution) -> PreparedJob:
         """The job of a claimed execution. Raises NotFound when its action is gone, ExpressionError, InvalidInput."""
-        snapshot = self._catalog.current()
+        snapshot = self._catalog.cached()
         action = snapshot.action(execution.action)
         pack = snapshot.packs.get(action.pack)
         values = self._parameters.for_run(
@@ -64,9 +64,7 @@ class Jobs:
         )
         runner = resolve(action.runner_type)
         schema = schema_of(action)
-        hidden: list[Any] = [
-            values.get(name.partition(".")[0].partition("[")[0]) for name in secret_names(schema)
-        ]
+        hidden: list[Any] = [*secret_values(schema, values)]
         hidden += self._secret_config(action.pack)
         runner_values = {key: value for key, value in values.items() if key in runner.parameters}
         timeout = runner_values.get("timeout")

@@ -12,12 +12,13 @@ import orjson
 
 from st_ops.bus.interface import Bus
 from st_ops.expressions.masking import mask
+from st_ops.expressions.parameter_schema import schema_of
 from st_ops.intake.accept import emit
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import NewEvent
 from st_ops.model.executions import Execution
 from st_ops.model.identity import iso
-from st_ops.model.status import Status
+from st_ops.model.status import TERMINAL, Status
 from st_ops.packs.catalog import Catalog, Snapshot
 from st_ops.store import executions
 from st_ops.store.database import Database, Tx
@@ -29,12 +30,19 @@ ACTION_TRIGGER = "core.st2.generic.actiontrigger"
 NOTIFY_TRIGGER = "core.st2.generic.notifytrigger"
 
 
+#: What a workflow is told of its children.
+_CONCERNS_PARENT = TERMINAL | {Status.PENDING, Status.PAUSED, Status.RUNNING, Status.RESUMING}
+
+
 @dataclass
 class Bells:
     """What to ring once the transaction is committed."""
 
+    #: Took a status that is not an end.
     changed: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
+    #: Children of workflows that ended, halted or run again: their workflows' engines look.
+    tasks: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
     canceling: list[str] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
@@ -42,6 +50,7 @@ class Bells:
     def ring(self, bus: Bus) -> None:
         """Publish them."""
         for topic, ids in (
+            (Topic.TASK_CHANGED, self.tasks),
             (Topic.EXECUTION_FINISHED, self.finished),
             (Topic.EXECUTION_REQUESTED, self.requested),
             (Topic.EVENT_ACCEPTED, self.accepted),
@@ -75,9 +84,10 @@ class Lifecycle:
         for entry in done:
             if entry.refused or entry.execution is None:
                 continue
-            bells.changed.append(entry.execution.id)
+            (bells.finished if entry.move.status.terminal else bells.changed).append(entry.execution.id)
+            if entry.execution.parent_id is not None and entry.move.status in _CONCERNS_PARENT:
+                bells.tasks.append(entry.execution.id)
             if entry.move.status.terminal:
-                bells.finished.append(entry.execution.id)
                 over.append(entry)
             elif entry.move.status is Status.CANCELING:
                 bells.canceling.append(entry.execution.id)
@@ -102,7 +112,7 @@ def _facts(entry: Moved, snapshot: Snapshot) -> tuple[Execution, dict[str, objec
     execution = entry.execution
     assert execution is not None
     action = snapshot.actions.get(execution.action)
-    parameters = mask(action.parameters if action else {}, execution.parameters)
+    parameters = mask(schema_of(action) if action else {}, execution.parameters)
     result = None if isinstance(entry.move.result, Unset) else entry.move.result
     return execution, parameters, result
 

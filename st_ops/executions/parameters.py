@@ -61,8 +61,7 @@ class ParameterRendering:
         return self._seal(schema_of(action), given)
 
     def _seal(self, schema: Mapping[str, Object], values: Mapping[str, Any]) -> Object:
-        # A secret deep inside a parameter seals the whole parameter.
-        secret = {name.partition(".")[0].partition("[")[0] for name in secret_names(schema)}
+        secret = secret_names(schema)
         return {
             key: self._box.seal_value(value)
             if key in secret and value is not None and not is_sealed(value)

@@ -1,54 +1,35 @@
-"""The worker: claim → run → record → announce, for as many executions at once as it has slots."""
+"""The worker: claim → run → record → announce, for as many executions at once as it has slots.
+
+Each turn is one transaction: it records the runs that ended and claims as many as there are slots free
+then. Under load one commit serves many runs; a single run waits for nobody.
+"""
 
 from __future__ import annotations
 
 import logging
-import threading
-import time
-import traceback
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Protocol
 
 from st_ops.bus.interface import Bus
 from st_ops.bus.loop import EngineLoop
-from st_ops.errors import ExpressionError, StOpsError, UserError
-from st_ops.executions.console import OutputConsole, OutputWriter
-from st_ops.executions.jobs import Jobs, PreparedJob
-from st_ops.executions.masking import Masker
-from st_ops.executions.recorder import Recorder, Report
+from st_ops.errors import Unavailable
+from st_ops.executions.console import OutputWriter
+from st_ops.executions.desk import Desk, Report
+from st_ops.executions.lifecycle import Bells, Lifecycle
+from st_ops.executions.running import LOST, SHUTDOWN, Running
 from st_ops.logs import facts
 from st_ops.model.bells import Bell, Topic
-from st_ops.model.executions import Execution, Outcome
+from st_ops.model.executions import Execution
 from st_ops.model.status import Status
-from st_ops.runners.base import Runner, Stop
+from st_ops.packs.catalog import Catalog
+from st_ops.runners.base import Stop
 from st_ops.settings import WorkerSettings
-from st_ops.store import executions, workers
-from st_ops.store.database import Database
+from st_ops.store import executions, outputs, workers
+from st_ops.store.database import Database, Tx
 from st_ops.store.executions import Move
 from st_ops.store.membership import Membership
-from st_ops.store.types import dumps
 
 log = logging.getLogger(__name__)
-
-#: Reason given to runs that are stopped because their worker shuts down.
-SHUTDOWN = "the worker was shut down"
-#: Reason given to runs whose lease lapsed while they ran.
-LOST = "the worker lost its lease"
-
-
-@dataclass(frozen=True)
-class _Running:
-    execution: Execution
-    stop: Stop
-    started: float
-
-
-class Runners(Protocol):
-    """Where the worker finds the runner of an execution."""
-
-    def for_type(self, name: str) -> Runner:
-        """The runner of this runner type. Raises NotFound."""
 
 
 class Worker:
@@ -58,30 +39,26 @@ class Worker:
         self,
         database: Database,
         bus: Bus,
-        jobs: Jobs,
-        runners: Runners,
-        recorder: Recorder,
+        catalog: Catalog,
+        lifecycle: Lifecycle,
+        running: Running,
         writer: OutputWriter,
         settings: WorkerSettings,
         sweep_seconds: float,
     ) -> None:
         self._database = database
         self._bus = bus
-        self._jobs = jobs
-        self._runners = runners
-        self._recorder = recorder
+        self._catalog = catalog
+        self._lifecycle = lifecycle
+        self._running = running
         self._writer = writer
         self._settings = settings
-        self._sweep_seconds = sweep_seconds
-        self._lock = threading.Lock()
-        self._running: dict[str, _Running] = {}
+        self._desk = Desk()
         self._closing = False
-        self._idle = threading.Event()
-        self._idle.set()
         self._pool = ThreadPoolExecutor(settings.slots, thread_name_prefix="slot")
-        self._loop = EngineLoop("worker", bus, [Topic.EXECUTION_REQUESTED], self._claim_some, sweep_seconds)
+        self._loop = EngineLoop("worker", bus, [Topic.EXECUTION_REQUESTED], self._turn, sweep_seconds)
         self.membership = Membership(
-            database, kind="runner", settings=settings, on_beat=self._beat, on_lost=self._lost_lease
+            database, kind="runner", settings=settings, on_beat=self._stop_canceled, on_lost=self._lose
         )
 
     def open(self) -> None:
@@ -95,161 +72,116 @@ class Worker:
         if self._closing:
             return
         self._closing = True
+        self._loop.wake()
+        if not self._desk.wait_empty(self._settings.drain_seconds):
+            self._desk.stop_all(SHUTDOWN)
+        # After SIGTERM and the grace period every run has ended; its report needs a turn more.
+        self._desk.wait_empty(self._settings.grace_seconds + 5)
         self._loop.close()
-        if not self._idle.wait(self._settings.drain_seconds):
-            self._stop_all(SHUTDOWN)
-        self._idle.wait(self._settings.grace_seconds + 5)
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.membership.close()
 
     def running(self) -> list[Execution]:
         """What it runs now."""
-        with self._lock:
-            return [entry.execution for entry in self._running.values()]
+        return self._desk.running()
 
     def _cancel_rung(self, bell: Bell) -> None:
-        if not bell.ids:
-            self._stop_canceled()
+        if bell.missed:
+            # Canceled ones are found at the next heartbeat; this thread must not wait for the store.
+            return
         for identifier in bell.ids:
-            self._stop_one(identifier, "canceled")
-
-    def _stop_one(self, execution_id: str, reason: str) -> None:
-        with self._lock:
-            entry = self._running.get(execution_id)
-        if entry is not None:
-            entry.stop.set(reason)
-
-    def _stop_all(self, reason: str) -> None:
-        with self._lock:
-            entries = list(self._running.values())
-        for entry in entries:
-            entry.stop.set(reason)
+            self._desk.stop(identifier, "canceled")
 
     def _stop_canceled(self) -> None:
         """What a lost bell would have told: held executions that someone canceled."""
-        if not self._running:
+        if not self._desk.count():
             return
         with self._database.read() as tx:
-            for entry in workers.held(tx, self.membership.id, [Status.CANCELING]):
-                self._stop_one(entry.id, "canceled")
+            canceled = workers.held(tx, self.membership.id, [Status.CANCELING])
+        for entry in canceled:
+            self._desk.stop(entry.id, "canceled")
 
-    def _beat(self) -> None:
-        self._stop_canceled()
-
-    def _lost_lease(self) -> None:
+    def _lose(self) -> None:
         log.error("The lease of this worker lapsed; everything it ran is stopped and belongs to others now.")
-        self._stop_all(LOST)
+        self._desk.stop_all(LOST)
 
-    def _claim_some(self) -> bool:
-        """Claim as many as there are free slots; True when it is worth asking again at once."""
-        free = self._settings.slots - len(self._running)
-        if free <= 0 or self.membership.draining:
+    def _turn(self) -> bool:
+        """Record what ended, claim what is free; True when it is worth another turn at once."""
+        reports = self._desk.reports()
+        free = self._settings.slots - self._desk.count() + len(reports)
+        if self._closing or self.membership.draining:
+            free = 0
+        if not reports and (free <= 0 or not self._anything_ready()):
             return False
-        queues, labels = self._settings.queues, self._settings.labels
-        with self._database.write() as tx:
-            claimed = executions.claim(tx, self.membership.id, queues, labels, free)
-        if claimed:
-            self._bus.publish(Bell(topic=Topic.EXECUTION_CHANGED, ids=[entry.id for entry in claimed]))
+        bells = Bells()
+        try:
+            with self._database.write() as tx:
+                self._record(tx, reports, bells)
+                claimed = self._claim(tx, free)
+        except Unavailable:
+            self._desk.put_back(reports)
+            raise
+        except Exception:
+            if not reports:
+                raise
+            self._record_one_by_one(reports)
+            return True
+        self._desk.clear(reports)
+        bells.changed += [execution.id for execution in claimed]
+        bells.ring(self._bus)
+        self._writer.ring([line for report in reports for line in report.lines])
         for execution in claimed:
             self._start(execution)
-        return len(claimed) == free
+        return free > 0 and len(claimed) == free
+
+    def _anything_ready(self) -> bool:
+        with self._database.read() as tx:
+            return executions.next_ready_at(tx, self._settings.queues) is not None
+
+    def _record(self, tx: Tx, reports: Sequence[Report], bells: Bells) -> None:
+        outputs.append(tx, [line for report in reports for line in report.lines])
+        for done in self._lifecycle.move_in(tx, [report.move for report in reports], bells):
+            if done.refused:
+                log.warning("%s", done.refused, extra=facts(execution_id=done.move.execution_id))
+
+    def _claim(self, tx: Tx, free: int) -> list[Execution]:
+        if free <= 0:
+            return []
+        # Seen in this transaction, so that every claimed action is run as it is registered now.
+        self._catalog.current(tx)
+        return executions.claim(tx, self.membership.id, self._settings.queues, self._settings.labels, free)
+
+    def _record_one_by_one(self, reports: Sequence[Report]) -> None:
+        """After a batch that could not be stored: one bad report must not hold up the others."""
+        for report in reports:
+            bells = Bells()
+            try:
+                with self._database.write() as tx:
+                    self._record(tx, [report], bells)
+            except Unavailable:
+                self._desk.put_back([report])
+                raise
+            except Exception as exc:  # the edge of recording: the failure becomes the execution's end
+                log.exception("A result could not be stored.", extra=facts(execution_id=report.execution.id))
+                self._fail(report, exc)
+            self._desk.clear([report])
+            bells.ring(self._bus)
+
+    def _fail(self, report: Report, error: Exception) -> None:
+        reason = f"the result could not be stored: {type(error).__name__}: {str(error)[:500]}"
+        failed = Move(
+            execution_id=report.move.execution_id, status=Status.FAILED, actor=report.move.actor, reason=reason,
+            token=report.move.token, result={"error": reason, "failed": True},
+        )  # fmt: skip
+        self._lifecycle.move([failed])
 
     def _start(self, execution: Execution) -> None:
-        stop = Stop()
-        with self._lock:
-            self._running[execution.id] = _Running(execution, stop, time.monotonic())
-            self._idle.clear()
-        if self._runners.for_type(execution.runner).inline:
-            self._run_one(execution, stop)
+        stop = self._desk.take(execution)
+        if self._running.is_inline(execution):
+            self._run(execution, stop)
         else:
-            self._pool.submit(self._run_one, execution, stop)
+            self._pool.submit(self._run, execution, stop)
 
-    def _run_one(self, execution: Execution, stop: Stop) -> None:
-        try:
-            move, console = self._outcome(execution, stop)
-            lines = console.drain() if console else ()
-            self._recorder.report(Report(move, lines)).add_done_callback(
-                lambda future: self._recorded(execution, move, future, lines)
-            )
-        except Exception:  # the edge of a slot: the reaper takes what could not be recorded
-            log.exception("The end of a run could not be reported.", extra=facts(execution_id=execution.id))
-            self._release(execution)
-
-    def _recorded(self, execution: Execution, move: Move, future: Any, lines: Any) -> None:
-        error = future.exception()
-        if error is not None:
-            log.warning("Recording failed, trying again: %s", error, extra=facts(execution_id=execution.id))
-            timer = threading.Timer(self._sweep_seconds, self._report_again, (execution, move, lines))
-            timer.daemon = True
-            timer.start()
-            return
-        if future.result().refused:
-            log.warning("%s", future.result().refused, extra=facts(execution_id=execution.id))
-        self._writer.ring(lines)
-        self._release(execution)
-
-    def _report_again(self, execution: Execution, move: Move, lines: Any) -> None:
-        try:
-            again = self._recorder.report(Report(move, lines))
-        except StOpsError:
-            self._release(execution)
-            return
-        again.add_done_callback(lambda future: self._recorded(execution, move, future, lines))
-
-    def _release(self, execution: Execution) -> None:
-        with self._lock:
-            self._running.pop(execution.id, None)
-            if not self._running:
-                self._idle.set()
+    def _run(self, execution: Execution, stop: Stop) -> None:
+        self._desk.hand_in(self._running.run(execution, stop, self.membership.id))
         self._loop.wake()
-
-    def _outcome(self, execution: Execution, stop: Stop) -> tuple[Move, OutputConsole | None]:
-        console: OutputConsole | None = None
-        masker = Masker(())
-        try:
-            prepared: PreparedJob = self._jobs.prepare(execution)
-            masker = prepared.masker
-            cap = self._settings.output_bytes
-            console = OutputConsole(self._writer, execution.id, execution.attempt, cap, masker)
-            runner = self._runners.for_type(execution.runner)
-            outcome = runner.run(prepared.job, console, stop)
-        except (UserError, ExpressionError) as exc:
-            outcome = Outcome(
-                status=Status.FAILED, result={"error": str(exc), "failed": True}, reason=str(exc)
-            )
-        except Exception as exc:  # a runner's bug is the execution's failure, with its traceback
-            log.exception("Runner %s broke.", execution.runner, extra=facts(execution_id=execution.id))
-            result = {
-                "error": f"{type(exc).__name__}: {exc}",
-                "traceback": traceback.format_exc(),
-                "failed": True,
-            }
-            outcome = Outcome(
-                status=Status.FAILED, result=result, reason=f"runner {execution.runner} broke: {exc}"
-            )
-        return self._move(execution, self._after_stop(execution, outcome, stop), masker), console
-
-    def _after_stop(self, execution: Execution, outcome: Outcome, stop: Stop) -> Outcome:
-        """A run that was stopped for the worker's sake is not canceled: it runs again, or its outcome is unknown."""
-        if stop.reason not in (SHUTDOWN, LOST) or outcome.status is not Status.CANCELED:
-            return outcome
-        if execution.idempotent:
-            return Outcome(
-                status=Status.REQUESTED, reason=f"{stop.reason}; the action is idempotent, so it is run again"
-            )
-        reason = f"{stop.reason} while it ran this; whether it took effect is unknown"
-        return Outcome(status=Status.ABANDONED, result=outcome.result, reason=reason)
-
-    def _move(self, execution: Execution, outcome: Outcome, masker: Masker) -> Move:
-        result = masker.value(outcome.result)
-        reason = masker.text(outcome.reason)
-        size = len(dumps(result)) if outcome.status is not Status.REQUESTED else 0
-        if size > self._settings.result_bytes:
-            note = f"the result of {size} bytes is larger than worker.result_bytes ({self._settings.result_bytes}) and was dropped"
-            result = {"error": note, "failed": True}
-            outcome = Outcome(status=Status.FAILED, reason=note)
-            reason = note
-        return Move(
-            execution_id=execution.id, status=outcome.status, actor=f"worker {self.membership.id}", reason=reason,
-            token=execution.token, result=result,
-        )  # fmt: skip

@@ -17,6 +17,7 @@ class Topic(StrEnum):
     EXECUTION_REQUESTED = "execution.requested"
     EXECUTION_CHANGED = "execution.changed"
     EXECUTION_FINISHED = "execution.finished"
+    TASK_CHANGED = "task.changed"
     EXECUTION_OUTPUT = "execution.output"
     EXECUTION_CANCEL = "execution.cancel"
     REGISTRY_CHANGED = "registry.changed"

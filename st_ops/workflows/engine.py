@@ -40,12 +40,7 @@ log = logging.getLogger(__name__)
 #: Most workflows begun, and most finished children noticed, in one transaction.
 _BATCH = 100
 
-_TOPICS = [
-    Topic.EXECUTION_REQUESTED,
-    Topic.EXECUTION_FINISHED,
-    Topic.EXECUTION_CANCEL,
-    Topic.EXECUTION_CHANGED,
-]
+_TOPICS = [Topic.EXECUTION_REQUESTED, Topic.TASK_CHANGED, Topic.EXECUTION_CANCEL]
 
 #: What a person may have asked of a held workflow → the signal it gives.
 _ASKED: dict[Status, s.Signal] = {
@@ -204,7 +199,9 @@ class WorkflowEngine:
                 return
             children = executions.unfinished_children(tx, workflow_id)
             moves = [move for child in children for move in _cancel(child, reason)]
-            moves.append(_move(workflow, Status.FAILED, reason, result={"output": None, "errors": [_entry(reason)]}))
+            moves.append(
+                _move(workflow, Status.FAILED, reason, result={"output": None, "errors": [_entry(reason)]})
+            )
             self._lifecycle.move_in(tx, moves, bells)
         self._held.discard(workflow_id)
         bells.ring(self._bus)

@@ -1,0 +1,1 @@
+"""Figures of this machine: ``make bench`` prints them, each beside the physical limit it is compared with."""

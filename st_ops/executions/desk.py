@@ -1,0 +1,88 @@
+"""The worker's desk: what it runs now, and the reports of runs that ended, waiting to be recorded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from st_ops.model.executions import Execution, OutputLine
+from st_ops.runners.base import Stop
+from st_ops.store.executions import Move
+
+
+@dataclass(frozen=True)
+class Report:
+    """The end of one run: the move to its final status, and what it printed last."""
+
+    execution: Execution
+    move: Move
+    lines: Sequence[OutputLine] = ()
+
+
+class Desk:
+    """Thread-safe. An execution lies here from its claim until its end is recorded."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: dict[str, tuple[Execution, Stop]] = {}
+        self._reports: list[Report] = []
+        self._empty = threading.Event()
+        self._empty.set()
+
+    def take(self, execution: Execution) -> Stop:
+        """A claimed execution begins; answers its stop."""
+        stop = Stop()
+        with self._lock:
+            self._running[execution.id] = (execution, stop)
+            self._empty.clear()
+        return stop
+
+    def hand_in(self, report: Report) -> None:
+        """A run ended."""
+        with self._lock:
+            self._reports.append(report)
+
+    def reports(self) -> list[Report]:
+        """The reports that wait; whoever takes them records them, or puts them back."""
+        with self._lock:
+            reports, self._reports = self._reports, []
+        return reports
+
+    def put_back(self, reports: Sequence[Report]) -> None:
+        """These could not be recorded now."""
+        with self._lock:
+            self._reports[:0] = reports
+
+    def clear(self, reports: Sequence[Report]) -> None:
+        """These are recorded."""
+        with self._lock:
+            for report in reports:
+                self._running.pop(report.execution.id, None)
+            if not self._running:
+                self._empty.set()
+
+    def running(self) -> list[Execution]:
+        """What was claimed and is not recorded as over."""
+        with self._lock:
+            return [execution for execution, _ in self._running.values()]
+
+    def count(self) -> int:
+        """How many that are."""
+        return len(self._running)
+
+    def stop(self, execution_id: str, reason: str) -> None:
+        """Ask one run to end; nothing when it is not here."""
+        with self._lock:
+            entry = self._running.get(execution_id)
+        if entry is not None:
+            entry[1].set(reason)
+
+    def stop_all(self, reason: str) -> None:
+        """Ask every run to end."""
+        for execution in self.running():
+            self.stop(execution.id, reason)
+
+    def wait_empty(self, seconds: float) -> bool:
+        """Wait until nothing is left, at most ``seconds``; True when nothing is."""
+        return self._empty.wait(seconds)
