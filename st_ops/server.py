@@ -25,7 +25,13 @@ _SWITCH_SECONDS = 0.001
 _REQUESTS_SECONDS = 3
 
 
-def up(settings: Settings, *, dev: bool = False, say: Callable[[str], None] = print) -> None:
+def _say(line: str) -> None:
+    # At once: whoever reads a file or a pipe waits for this line.
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def up(settings: Settings, *, dev: bool = False, say: Callable[[str], None] = _say) -> None:
     """Run the whole platform in this process until SIGINT or SIGTERM.
 
     ``say`` is told one line when it is ready. Raises AlreadyRunning when another platform holds the home.
@@ -33,7 +39,7 @@ def up(settings: Settings, *, dev: bool = False, say: Callable[[str], None] = pr
     _run(settings, STAGES, dev=dev, say=say, exclusive=True)
 
 
-def serve(settings: Settings, stages: Sequence[str], *, say: Callable[[str], None] = print) -> None:
+def serve(settings: Settings, stages: Sequence[str], *, say: Callable[[str], None] = _say) -> None:
     """Run some stages in this process until SIGINT or SIGTERM; any number of processes share the work.
 
     Raises UserError for an unknown stage, and for a bus in memory, which no other process could reach.
