@@ -33,6 +33,7 @@ from st_ops.model.resources import Rule
 from st_ops.packs.catalog import Catalog
 from st_ops.packs.configs import Configs
 from st_ops.packs.discover import shipped_packs
+from st_ops.packs.environments import Environments
 from st_ops.packs.registrar import Registrar
 from st_ops.packs.virtualenvs import Virtualenvs
 from st_ops.packs.watch import PackWatcher
@@ -90,7 +91,7 @@ class Platform:
         self.key_values = KeyValues(self.database, self.box)
         self.catalog = Catalog(self.database)
         self.configs = Configs(self.catalog, settings.configs_dir, self._config_value)
-        self.virtualenvs = Virtualenvs(settings.home / "virtualenvs")
+        self.environments = Environments(Virtualenvs(settings.home / "virtualenvs"), self.catalog, self.bus)
         roots = [Path(folder).expanduser() for folder in settings.packs.dirs]
         self.registrar = Registrar(self.database, self.bus, [*roots, shipped_packs()])
         self.intake = Intake(self.database, self.bus, self.catalog)
@@ -112,6 +113,8 @@ class Platform:
                 self.registrar.reload()
             self.catalog.current()
             self._enter(stack, self.intake)
+            if "runner" in self.stages or "sensors" in self.stages:
+                self._enter(stack, self.environments)
             for stage in (stage for stage in STAGES if stage in self.stages):
                 for part in self._stage(stage):
                     self._enter(stack, part)
@@ -179,7 +182,7 @@ class Platform:
             lambda: self.url,
             self.configs,
             self.configs.secrets,
-            self._interpreter,
+            self.environments.at_once,
         )
         sweep = self.settings.bus.sweep_seconds
         running = Running(jobs, runners, writer, settings)
@@ -215,15 +218,10 @@ class Platform:
             self.intake,
             self.key_values,
             self.settings,
-            self._interpreter,
+            self.environments.at_once,
             self.configs,
         )
         return [self.sensors]
-
-    def _interpreter(self, ref: str) -> str:
-        """The Python that runs this pack's code; "" = the platform's own."""
-        pack = self.catalog.cached().packs.get(ref)
-        return "" if pack is None else str(self.virtualenvs.interpreter_for(pack))
 
     def _config_value(self, scope: str, name: str, *, decrypt: bool) -> str | None:
         found = self.key_values.get(name, scope=f"st2kv.{scope}", user="", decrypt=decrypt)
