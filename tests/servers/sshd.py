@@ -29,6 +29,9 @@ class Sshd:
         self.fingerprint = _fingerprint(public[1])
         self.known_hosts_path = room / "known_hosts"
         self.known_hosts_path.write_text(f"[{self.host}]:{self.port} {public[0]} {public[1]}\n")
+        #: The home folder of sessions, so that none touches that of whoever runs the tests.
+        self.home = room / "home"
+        self.home.mkdir()
         (room / "authorized_keys").write_text(self.key_path.with_suffix(".pub").read_text())
         (room / "sshd_config").write_text(
             f"ListenAddress {self.host}\nPort {self.port}\nHostKey {host_key}\n"
@@ -36,6 +39,7 @@ class Sshd:
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPubkeyAuthentication yes\n"
             # The folder lies in /tmp, which others may write to.
             "StrictModes no\nUsePAM no\nPermitRootLogin prohibit-password\nMaxStartups 200:30:400\n"
+            f"SetEnv HOME={self.home}\n"
             "MaxSessions 200\nAcceptEnv ST2_* ST_OPS_*\nSubsystem sftp internal-sftp\nLogLevel VERBOSE\n"
         )
         # As root, sshd wants this folder for its unprivileged half.
