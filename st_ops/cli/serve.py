@@ -1,0 +1,61 @@
+"""``st-ops up`` and ``st-ops serve``: run the platform, whole or one stage of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from st_ops.cli.options import Home
+
+Bind = Annotated[str | None, typer.Option(help="Address the API listens on.", show_default="127.0.0.1")]
+Port = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Its port; 0 picks a free one.", show_default="9101")
+]
+Packs = Annotated[
+    list[Path] | None, typer.Option(help="A folder of packs, beside the shipped ones; may be repeated.")
+]
+Dev = Annotated[bool, typer.Option("--dev", help="Read packs anew when their files change.")]
+
+
+def up(
+    bind: Bind = None, port: Port = None, packs: Packs = None, dev: Dev = False, home: Home = None
+) -> None:
+    """Run the whole platform until Ctrl-C."""
+    from st_ops import services
+    from st_ops.settings import load
+
+    services.up(load(_overrides(home, bind, port, packs)), dev=dev)
+
+
+def serve(
+    stage: Annotated[
+        str, typer.Argument(help="runner, workflows, rules, schedules, sensors or api.", metavar="STAGE")
+    ],
+    bind: Bind = None,
+    port: Port = None,
+    packs: Packs = None,
+    queue: Annotated[
+        list[str] | None, typer.Option(help="runner: a queue to take work from; may be repeated.")
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="runner: a label it offers, name=value; may be repeated.")
+    ] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="runner: actions at the same time.")] = None,
+    dev: Dev = False,
+    home: Home = None,
+) -> None:
+    """Run one stage until it is told to stop; any number of each, on any number of hosts."""
+    from st_ops import services
+    from st_ops.settings import load
+
+    worker = {"queues": queue or None, "labels": label or None, "slots": slots}
+    services.serve(load({**_overrides(home, bind, port, packs), "worker": worker}), stage, dev=dev)
+
+
+def _overrides(
+    home: Path | None, bind: str | None, port: int | None, packs: list[Path] | None
+) -> dict[str, Any]:
+    dirs = [str(folder.expanduser().absolute()) for folder in packs] if packs else None
+    return {"home": home, "server": {"bind": bind, "port": port}, "packs": {"dirs": dirs}}
