@@ -39,12 +39,12 @@ class EngineLoop:
             self._bus.subscribe(self._topics, self._rung)
         self._thread.start()
 
-    def close(self) -> None:
-        """Let the batch under way end, then stop. Idempotent."""
+    def close(self, seconds: float | None = None) -> None:
+        """Let the batch under way end (wait for it at most ``seconds``; None = as long as it takes). Idempotent."""
         self._closing.set()
         self._wake.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(seconds)
 
     @property
     def closing(self) -> bool:

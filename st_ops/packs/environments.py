@@ -33,8 +33,8 @@ class Environments:
         self._loop.open()
 
     def close(self) -> None:
-        """Let the build under way end. Idempotent."""
-        self._loop.close()
+        """Stop; a build under way is abandoned, which leaves the virtualenv as it was. Idempotent."""
+        self._loop.close(1.0)
 
     def for_run(self, ref: str) -> str:
         """The Python for an action of this pack; waits while its virtualenv is built. Raises VirtualenvFailed."""
