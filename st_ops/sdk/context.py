@@ -9,10 +9,10 @@ from typing import Any, Callable, Mapping, Protocol
 
 
 class Platform(Protocol):
-    """Who answers the requests of pack code: a Channel to the platform, or a stand-in in tests."""
+    """Who answers the requests of pack code - a Channel to the platform, or a stand-in in tests."""
 
     def request(self, method: str, **arguments: Any) -> Any:
-        """Ask for ``kv.get``, ``kv.set``, ``kv.delete``, ``kv.list``, ``user.info`` or ``emit``; its answer."""
+        """The answer to ``kv.get``, ``kv.set``, ``kv.delete``, ``kv.list``, ``user.info`` or ``emit``."""
 
 
 class MissingConfigKey(KeyError, ValueError):

@@ -32,6 +32,9 @@ from st_ops.sdk.wire import Channel, ChannelClosed
 
 Trigger = Dict[str, Any]
 
+#: Seconds until a SIGTERM that came during a request is tried again.
+_AGAIN = 0.05
+
 #: Seconds a sensor may go on after its container is gone.
 ORPHAN_GRACE = 5.0
 
@@ -47,9 +50,10 @@ class Link:
         self.channel = channel
         self.stopping = threading.Event()
         self._busy = False
+        self._left = False
 
     def request(self, method: str, **arguments: Any) -> Any:
-        """See Channel.request. Raises Stopped afterwards when the sensor was asked to stop meanwhile."""
+        """See Channel.request."""
         if threading.current_thread() is not threading.main_thread():
             return self.channel.request(method, **arguments)
         self._busy = True
@@ -60,10 +64,16 @@ class Link:
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         """Handler of SIGTERM: ask to stop, and leave whatever the main thread is in, but for a request."""
-        first = not self.stopping.is_set()
         self.stopping.set()
-        if first and not self._busy:
-            raise Stopped
+        if self._left:
+            return
+        if self._busy:
+            again = threading.Timer(_AGAIN, os.kill, (os.getpid(), signal.SIGTERM))
+            again.daemon = True
+            again.start()
+            return
+        self._left = True
+        raise Stopped
 
 
 class Sensor(Protocol):
