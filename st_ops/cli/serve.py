@@ -23,10 +23,10 @@ def up(
     bind: Bind = None, port: Port = None, packs: Packs = None, dev: Dev = False, home: Home = None
 ) -> None:
     """Run the whole platform until Ctrl-C."""
-    from st_ops import services
+    from st_ops import server
     from st_ops.settings import load
 
-    services.up(load(_overrides(home, bind, port, packs)), dev=dev)
+    server.up(load(_overrides(home, bind, port, packs)), dev=dev)
 
 
 def serve(
@@ -43,15 +43,14 @@ def serve(
         list[str] | None, typer.Option(help="runner: a label it offers, name=value; may be repeated.")
     ] = None,
     slots: Annotated[int | None, typer.Option(min=1, help="runner: actions at the same time.")] = None,
-    dev: Dev = False,
     home: Home = None,
 ) -> None:
     """Run one stage until it is told to stop; any number of each, on any number of hosts."""
-    from st_ops import services
+    from st_ops import server
     from st_ops.settings import load
 
     worker = {"queues": queue or None, "labels": label or None, "slots": slots}
-    services.serve(load({**_overrides(home, bind, port, packs), "worker": worker}), stage, dev=dev)
+    server.serve(load({**_overrides(home, bind, port, packs), "worker": worker}), [stage])
 
 
 def _overrides(

@@ -18,7 +18,7 @@ from st_ops.demo.children import StartFailed
 from st_ops.demo.story import DemoFailed, Story
 
 #: Columns when the output is no terminal.
-_WIDTH = 110
+_WIDTH = 130
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
                 signal.pause()
         except (DemoFailed, StartFailed, TimeoutError, httpx.HTTPError) as error:
             console.print(Text.assemble(("The demo failed: ", "bold red"), str(error)))
-            if story is not None:
+            if story is not None and not isinstance(error, StartFailed):
                 console.print(Text(story.explain(), style="dim"))
             return 1
         except KeyboardInterrupt:

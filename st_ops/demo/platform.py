@@ -16,10 +16,7 @@ import yaml
 from st_ops.demo.children import Children, clean_environment
 
 #: What the ``st-ops`` script runs; by module, so that no PATH decides which one.
-_ST_OPS = (
-    "import sys; from st_ops.server import up; from st_ops.settings import load; "
-    "up(load({'home': sys.argv[3], 'server': {'port': 0}}))"
-)
+_ST_OPS = "import sys; from st_ops.cli.main import main; sys.exit(main())"
 
 Found = TypeVar("Found")
 

@@ -14,13 +14,16 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from st_ops.cli.tree import Watcher, draw, follow
 from st_ops.demo.alert import SERVICE, Alert
 from st_ops.demo.audit_trail import audit_trail
 from st_ops.demo.aws import DOMAIN, PORT, DemoAws, Held
 from st_ops.demo.children import Children
 from st_ops.demo.machine import USER, DemoMachine
 from st_ops.demo.platform import DemoPlatform
-from st_ops.demo.watching import watch
+
+#: Seconds a workflow may take.
+_WORKFLOW_SECONDS = 90
 
 
 class DemoFailed(Exception):
@@ -50,7 +53,7 @@ class Story:
         self._workflow(event)
         held = self._aws_holds(lambda held: held.fault())
         self._provisioned(next(iter(held.records)))
-        self._console.print(Padding(audit_trail(self.platform, event), (1, 2)))
+        self._console.print(Padding(audit_trail(self.platform, event), (1, 2), expand=False))
         self._workflow(self._alert_is_resolved())
         self._aws_holds(lambda held: "" if held.nothing else "AWS still holds something of the service.")
         self._line("passed", f"in {time.monotonic() - self._started:.1f} s")
@@ -97,14 +100,18 @@ class Story:
     def _workflow(self, event: str) -> None:
         execution = self.platform.await_execution(event)
         self._console.print()
-        ended = watch(self._console, self.platform, str(execution["id"]))
+        ended = follow(self.platform, str(execution["id"]), self._console, seconds=_WORKFLOW_SECONDS)
+        if not self._console.is_terminal:
+            # It was told in lines, as it came; now the whole of it.
+            state = Watcher(self.platform, str(execution["id"])).look()
+            self._console.print(Padding(draw(state, self._console.width - 2), (1, 0, 0, 2), expand=False))
         if ended["status"] != "succeeded":
-            raise DemoFailed(f"The workflow is {ended['status']}: {ended.get('result')}")
+            raise DemoFailed(f"The workflow is {ended['status']}: {ended['result']}")
 
     def _aws_holds(self, fault_of: Callable[[Held], str]) -> Held:
         self._heading("What AWS holds now, asked through boto3")
         held = self.aws.held()
-        self._console.print(Padding(_held_table(held), (0, 2)))
+        self._console.print(Padding(_held_table(held), (0, 2), expand=False))
         fault = fault_of(held)
         if fault:
             raise DemoFailed(fault)
@@ -134,7 +141,7 @@ class Story:
         self._heading("Everything goes on running")
         home = self.platform.home
         self._line("platform", f"{self.platform.url}, token in {self.platform.token_file}")
-        self._line("use it", f"st-ops --home {home} execution list")
+        self._line("use it", f"st-ops execution list --home {home}")
         self._line("AWS", f"aws --endpoint-url {self.aws.url} --region eu-central-1 ec2 describe-instances")
         self._line("stop it", f"Ctrl-C here, or kill {os.getpid()}")
 
