@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -69,7 +69,7 @@ class RunningPlatform:
         """Proportional memory of the platform and all its children, in MB (shared pages counted once)."""
         return sum(_pss_kb(pid) for pid in _tree(self.process.pid)) / 1024
 
-    def __enter__(self) -> RunningPlatform:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -28,6 +28,7 @@ class TextFormatter(logging.Formatter):
     """``2026-01-02T03:04:05.678Z INFO st_ops.rules.engine message key=value``."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One entry, with its traceback below it where there is one."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         tail = "".join(f" {key}={value}" for key, value in _facts_of(record).items())
         line = f"{at.replace('+00:00', 'Z')} {record.levelname} {record.name} {record.getMessage()}{tail}"
@@ -38,6 +39,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: at, level, logger, message, the facts, and traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One entry."""
         entry: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
             "level": record.levelname.lower(),
@@ -51,7 +53,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str = "info", form: str = "text") -> None:
-    """Send every log line of this process to stderr at ``level`` (debug, info, warning, error) in ``form`` (text, json)."""
+    """Send every log line of this process to stderr, from ``level`` up (debug, info, warning, error), as ``form`` says."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()

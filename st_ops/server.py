@@ -84,7 +84,8 @@ def _serve_api(platform: Platform, stack: contextlib.ExitStack, say: Callable[[s
         listener = listening_socket(server_settings.bind, server_settings.port)
     except OSError as exc:
         where = f"{server_settings.bind}:{server_settings.port}"
-        raise UserError(f"Cannot listen on {where}: {exc.strerror}. Name another port with --port (0 = a free one).") from exc
+        hint = "Name another port with --port (0 = a free one)."
+        raise UserError(f"Cannot listen on {where}: {exc.strerror}. {hint}") from exc
     stack.callback(listener.close)
     platform.url = f"http://{_host(server_settings.bind)}:{listener.getsockname()[1]}"
     platform.open()

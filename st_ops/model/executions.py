@@ -10,7 +10,6 @@ from st_ops.model.base import Model, Moment, Object
 from st_ops.model.identity import new_id, now
 from st_ops.model.status import Status
 
-
 #: The queue of executions that the workflow engine conducts; no worker takes from it.
 WORKFLOW_QUEUE = "workflows"
 

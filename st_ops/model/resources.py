@@ -56,7 +56,7 @@ class Action(Resource):
 
     runner_type: str
     entry_point: str = ""
-    #: name → StackStorm draft-4 property schema (``required``, ``secret``, ``immutable``, ``position`` are booleans/number in it).
+    #: name → StackStorm draft-4 property schema (with ``required``, ``secret``, ``immutable``, ``position``).
     parameters: dict[str, Object] = Field(default_factory=dict)
     output_schema: Object = Field(default_factory=dict)
     notify: Object = Field(default_factory=dict)

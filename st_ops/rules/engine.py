@@ -51,7 +51,10 @@ class RulesEngine:
         lease: WorkerSettings,
         sweep_seconds: float,
     ) -> None:
-        """``configs`` answers the resolved config of a pack; ``lease`` says how long silence means death, and how often to show life."""
+        """``configs`` answers the resolved config of a pack.
+
+        ``lease`` says how long silence means death, and how often to show life.
+        """
         self._database = database
         self._bus = bus
         self._catalog = catalog
@@ -157,7 +160,8 @@ class RulesEngine:
         try:
             parameters = render_action(
                 rule, event, self._key_values.lookup, templates=self._templates,
-                schema=schema_of(action) if action else None, context=context, config=self._configs(pack), user=RULES_USER,
+                schema=schema_of(action) if action else None, context=context, config=self._configs(pack),
+                user=RULES_USER,
             )  # fmt: skip
         except (ExpressionError, UserError) as exc:
             return None, f"A parameter of action '{rule.action.ref}' could not be rendered: {exc}"
@@ -175,7 +179,8 @@ def _context(event: TriggerInstance, rule: Rule, pack: str) -> Object:
 def _request(event: TriggerInstance, rule: Rule, parameters: Object, context: Object) -> Request:
     return Request(
         action=rule.action.ref, parameters=parameters, user=RULES_USER, context=context, rule=rule.ref,
-        trigger_instance_id=event.id, trace_id=event.trace_id or event.id, names={"trigger": event.payload}, literal=True,
+        trigger_instance_id=event.id, trace_id=event.trace_id or event.id, names={"trigger": event.payload},
+        literal=True,
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ class SecretBox:
 
     @classmethod
     def from_file(cls, path: Path) -> SecretBox:
-        """Read the key file, making it (mode 0600) with a new key when it is absent. Raises UserError when it is bad."""
+        """Read the key file; when it is absent, make it (mode 0600) with a new key. Raises UserError when it is bad."""
         try:
             text = path.read_text()
         except FileNotFoundError:

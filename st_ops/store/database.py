@@ -93,7 +93,8 @@ class Database:
                 with self._engine.begin() as connection:
                     yield connection
                 return
-            with self._write_lock, self._engine.connect().execution_options(st_ops_write=True) as connection:
+            with self._write_lock, self._engine.connect() as connection:
+                connection.execution_options(st_ops_write=True)
                 with connection.begin():
                     yield connection
 

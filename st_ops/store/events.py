@@ -163,7 +163,7 @@ def enforced_pairs(tx: Tx, event_ids: Collection[str]) -> set[tuple[str, str]]:
 
 
 def insert_enforcements(tx: Tx, entries: Sequence[RuleEnforcement]) -> None:
-    """Store enforcements. Raises IntegrityError for a second one of an event and rule (guarantee 2): nothing is kept."""
+    """Store enforcements. A second one of an event and rule raises IntegrityError (guarantee 2)."""
     rows = [
         {
             "id": entry.id,

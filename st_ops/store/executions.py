@@ -162,7 +162,7 @@ def claim(
             attempt=execution.c.attempt + 1,
             start_timestamp=moment,
             reason="",
-        )  # fmt: skip
+        )
     )
     tx.execute(statement)
     claimed = [
@@ -175,7 +175,7 @@ def claim(
                 "start_timestamp": moment,
                 "reason": "",
             }
-        )  # fmt: skip
+        )
         for entry in taken
     ]
     by = actor or f"worker {worker_id}"

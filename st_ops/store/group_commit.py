@@ -87,7 +87,7 @@ class GroupCommit(Generic[T, R]):
         try:
             with self._database.write() as tx:
                 results = self._write(tx, [item for item, _ in batch])
-        except Exception as exc:  # the edge of the committing loop: the failure goes to the callers
+        except Exception as exc:  # noqa: BLE001 - the edge of the committing loop: the failure goes to the callers
             if len(batch) == 1 or isinstance(exc, Unavailable):
                 for _, future in batch:
                     future.set_exception(exc)

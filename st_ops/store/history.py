@@ -115,13 +115,13 @@ def descendants(tx: Tx, root_id: str, depth: int = -1, *, result: bool = False) 
 def count_by_status(tx: Tx, statuses: Collection[str]) -> dict[str, int]:
     """Status → number of executions in it, for the given (unfinished) statuses."""
     query = select(execution.c.status, func.count()).where(execution.c.status.in_(list(statuses)))
-    return {status: number for status, number in tx.execute(query.group_by(execution.c.status))}
+    return {row[0]: row[1] for row in tx.execute(query.group_by(execution.c.status))}
 
 
 def count_waiting(tx: Tx) -> dict[str, int]:
     """Queue → number of executions that wait for a worker or engine."""
     query = select(execution.c.queue, func.count()).where(text(READY)).group_by(execution.c.queue)
-    return {queue: number for queue, number in tx.execute(query)}
+    return {row[0]: row[1] for row in tx.execute(query)}
 
 
 def oldest_waiting(tx: Tx) -> dict[str, datetime]:

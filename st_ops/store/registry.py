@@ -65,8 +65,8 @@ def put(tx: Tx, entries: Sequence[tuple[Resource, str]], *, source: str = "pack"
     moment = now()
     rows = [
         {
-            "kind": _KIND_OF[type(entry)], "ref": entry.ref, "id": new_id(), "pack": entry.pack, "data": entry.model_dump(),
-            "digest": digest, "enabled": None, "source": source, "updated_at": moment,
+            "kind": _KIND_OF[type(entry)], "ref": entry.ref, "id": new_id(), "pack": entry.pack,
+            "data": entry.model_dump(), "digest": digest, "enabled": None, "source": source, "updated_at": moment,
         }
         for entry, digest in entries
     ]  # fmt: skip

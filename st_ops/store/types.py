@@ -30,7 +30,7 @@ class Micros(TypeDecorator[datetime]):
 
 
 class Json(TypeDecorator[Any]):
-    """A JSON value as text. Text, not JSONB: the value comes back exactly as it went in, key order and NULs included."""
+    """A JSON value as text. Not JSONB: the value comes back exactly as it went in, key order and NULs included."""
 
     impl = Text
     cache_ok = True

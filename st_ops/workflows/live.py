@@ -25,7 +25,7 @@ DEFINITION = "definition"
 
 @dataclass
 class Live:
-    """One workflow. ``position``: rows of its log that are stored. ``sealed``: rows are encrypted, it handles secrets."""
+    """One workflow. ``position``: rows of its log that are stored. ``sealed``: its rows are encrypted."""
 
     graph: Graph
     conductor: Conductor

@@ -164,7 +164,7 @@ def test_an_event_and_a_rule_make_one_enforcement(store: Database) -> None:
         assert events.find_enforcements(tx, rule_ref="p.r") == ([entry], 1)
 
 
-# Executions: claims
+# Claiming executions.
 
 
 def test_an_execution_is_claimed_by_one_worker_only(store: Database) -> None:
@@ -185,9 +185,7 @@ def test_a_claim_takes_higher_priority_and_then_older_first(store: Database) -> 
 def test_a_claim_leaves_other_queues_and_what_is_not_ready(store: Database) -> None:
     soon = now() + timedelta(hours=1)
     mine = an_execution()
-    stored(
-        store, mine, an_execution(queue="dmz"), an_execution(status=Status.DELAYED, ready_at=soon)
-    )
+    stored(store, mine, an_execution(queue="dmz"), an_execution(status=Status.DELAYED, ready_at=soon))
     assert [entry.id for entry in claimed(store, new_id())] == [mine.id]
     with store.read() as tx:
         assert executions.next_ready_at(tx, ["default"]) == soon
@@ -210,7 +208,7 @@ def test_every_claim_gives_a_new_token_and_counts_the_attempt(store: Database) -
     assert (first.attempt, second.attempt) == (1, 2)
 
 
-# Executions: moves
+# Moving executions.
 
 
 @pytest.mark.parametrize("current", list(Status))
@@ -226,7 +224,9 @@ def test_a_report_with_an_old_token_changes_nothing_and_is_audited(store: Databa
     (entry,) = stored(store, an_execution())
     (held,) = claimed(store, new_id())
     moved(store, Move(execution_id=entry.id, status=Status.REQUESTED))
-    (refused,) = moved(store, Move(execution_id=entry.id, status=Status.SUCCEEDED, token=held.token, result=1))
+    (refused,) = moved(
+        store, Move(execution_id=entry.id, status=Status.SUCCEEDED, token=held.token, result=1)
+    )
     assert "no longer valid" in refused
     assert found(store, entry.id).status is Status.REQUESTED
     with store.read() as tx:
@@ -392,7 +392,7 @@ def test_a_workflow_log_is_read_back_in_order_and_never_written_twice(store: Dat
     workflow = new_id()
     with store.write() as tx:
         workflow_log.append(tx, workflow, 0, [("a", "", {"x": 1}), ("b", "k", {})])
-    with pytest.raises(Conflict, match="Another engine"), store.write() as tx:
+    with pytest.raises(Conflict, match=r"Another engine"), store.write() as tx:
         workflow_log.append(tx, workflow, 1, [("c", "", {})])
     with store.read() as tx:
         assert workflow_log.read(tx, workflow) == [("a", "", {"x": 1}), ("b", "k", {})]
@@ -420,7 +420,7 @@ def test_the_registry_keeps_a_persons_choice_over_a_reload(store: Database) -> N
     with store.read() as tx:
         kept = registry.action(tx, "p.a")
         assert registry.digests(tx, "p") == {("action", "p.a"): "2"}
-        with pytest.raises(NotFound, match="There is no action 'p.b'"):
+        with pytest.raises(NotFound, match=r"There is no action 'p\.b'"):
             registry.action(tx, "p.b")
     assert (kept.enabled, kept.description) == (False, "new")
 
@@ -495,9 +495,13 @@ def test_one_bad_item_does_not_fail_its_neighbours(store: Database) -> None:
 
 
 def test_what_fails_halfway_leaves_nothing(store: Database) -> None:
-    with pytest.raises(RuntimeError), store.write() as tx:
-        executions.insert_new(tx, [an_execution()])
-        raise RuntimeError("the process would die here")
+    def die_halfway() -> None:
+        with store.write() as tx:
+            executions.insert_new(tx, [an_execution()])
+            raise RuntimeError("the process would die here")
+
+    with pytest.raises(RuntimeError):
+        die_halfway()
     with store.read() as tx:
         assert history.count(tx, history.ExecutionFilter()) == 0
         assert audit.find(tx) == []
