@@ -16,7 +16,7 @@ class Platform(Protocol):
 
 
 class MissingConfigKey(KeyError, ValueError):
-    """Raised when pack code reads a config key that is not there. (StackStorm raises ValueError here.)"""
+    """Raised when pack code reads a config key that is not there; StackStorm raises ValueError here."""
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -28,6 +28,7 @@ CLASSIC = """
             import time
             self.sensor_service.dispatch("demo.started", {"config": self.config["name"]}, trace_tag="t")
             self.sensor_service.dispatch("demo.bad", "not an object")
+            self.sensor_service.dispatch("demo.waiting")
             while True:
                 time.sleep(60)
         def cleanup(self):
@@ -110,6 +111,7 @@ def test_a_stackstorm_sensor_dispatches_takes_triggers_and_cleans_up_on_sigterm(
         {"config": "n"},
         "t",
     )
+    assert child.emitted()["trigger"] == "demo.waiting"
     child.channel.send({"type": "trigger", "op": "remove", "trigger": {"id": "1", "ref": "demo.first"}})
     assert child.emitted()["trigger"] == "demo.removed"
     child.process.send_signal(signal.SIGTERM)
@@ -125,6 +127,7 @@ def test_a_refused_event_is_logged_and_the_sensor_goes_on(start):
     assert child.next() == {"type": "ready"}
     request = child.channel.receive(PATIENCE)
     child.channel.refuse(request, "config: 'n' is too short.")
+    assert child.emitted()["trigger"] == "demo.waiting"
     child.channel.send({"type": "stop"})
     code, said = child.end()
     assert code == 0
