@@ -128,7 +128,7 @@ def oldest_waiting(tx: Tx) -> dict[str, datetime]:
     """Queue → since when the longest waiting of its executions has been ready."""
     query = select(execution.c.queue, func.min(execution.c.ready_at, type_=execution.c.ready_at.type))
     rows = tx.execute(query.where(text(READY)).group_by(execution.c.queue))
-    return {queue: moment for queue, moment in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def timings(
