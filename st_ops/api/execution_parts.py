@@ -15,7 +15,7 @@ from st_ops.api.executions import requested, user_for
 from st_ops.api.fields import Fields, Wanted
 from st_ops.api.masking import ShowSecrets, refuse_sealed
 from st_ops.api.services import Services
-from st_ops.api.shapes import ExecutionShapes
+from st_ops.api.shapes import ExecutionShapes, runner_of, unregistered
 from st_ops.errors import InvalidInput, NotFound
 from st_ops.executions.requests import Request
 from st_ops.model.base import Model, Object
@@ -72,9 +72,11 @@ def get_result(
     """Its result as JSON, whatever its size; as a file when ``download``, gzipped when ``compress``."""
     with services.database.read() as tx:
         entry = find_one(tx, execution_id)
+        action = services.catalog.current(tx).actions.get(entry.action) or unregistered(entry)
     if entry.result is None:
         raise NotFound("result of execution", entry.id, f"It is {entry.status}.")
-    data = encode(mask_for(services, show_secrets).value(entry.result), pretty=pretty_format)
+    shown = mask_for(services, show_secrets).result(action, runner_of(entry), entry.result)
+    data = encode(shown, pretty=pretty_format)
     headers: dict[str, str] = {}
     if compress:
         data = gzip.compress(data, 6)

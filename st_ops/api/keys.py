@@ -10,10 +10,10 @@ from pydantic import Field
 from st_ops.api.answers import Json
 from st_ops.api.auth import Caller
 from st_ops.api.fields import Wanted
-from st_ops.api.masking import MASK
 from st_ops.api.paging import Paged
 from st_ops.api.services import Services
 from st_ops.errors import Forbidden, InvalidInput, NotFound
+from st_ops.expressions.masking import MASK
 from st_ops.model.base import Model
 from st_ops.model.records import KeyValue
 from st_ops.security.tokens import Identity

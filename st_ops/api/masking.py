@@ -9,13 +9,10 @@ from fastapi import Depends, Query
 
 from st_ops.api.auth import Caller
 from st_ops.errors import Forbidden, InvalidInput
+from st_ops.expressions.masking import MASK, mask, secret_names
+from st_ops.model.resources import Action
+from st_ops.model.runner_types import RunnerType
 from st_ops.security.secrets import SecretBox, is_sealed
-
-#: What stands in for a secret value (StackStorm 1.2).
-MASK = "********"
-
-#: Names that are masked whatever the schema says (StackStorm's deny list).
-_NAMES = frozenset({"password", "auth_token", "token", "secret", "credentials", "st2_auth_token"})
 
 
 class Mask:
@@ -40,10 +37,20 @@ class Mask:
         """An execution's parameters; masked are sealed values and what ``schema`` or its name calls secret."""
         if self._box is not None:
             return dict(self._box.open_values(dict(values)))
-        return {
-            name: MASK if value is not None and _is_secret(name, schema) else _masked(value)
-            for name, value in values.items()
-        }
+        return dict(mask(schema, _masked(dict(values))))
+
+    def result(self, action: Action, runner: RunnerType, result: Any) -> Any:
+        """A result; besides sealed values, what the action's output schema calls secret is masked (StackStorm 1.2)."""
+        if self._box is not None:
+            return self._box.open_values(result)
+        hidden = _masked(result)
+        if not isinstance(hidden, dict) or not secret_names(action.output_schema):
+            return hidden
+        if not runner.output_key:
+            return mask(action.output_schema, hidden)
+        if not isinstance(hidden.get(runner.output_key), dict):
+            return hidden
+        return {**hidden, runner.output_key: mask(action.output_schema, hidden[runner.output_key])}
 
     def defaults(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """A parameter schema in which the defaults of secret parameters are masked."""
@@ -55,11 +62,6 @@ class Mask:
             else entry
             for name, entry in schema.items()
         }
-
-
-def _is_secret(name: str, schema: Mapping[str, Any]) -> bool:
-    entry = schema.get(name)
-    return name in _NAMES or (isinstance(entry, Mapping) and bool(entry.get("secret")))
 
 
 def _masked(value: Any) -> Any:

@@ -6,12 +6,13 @@ What is embedded (action, runner, rule, trigger …) is looked up only when the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from st_ops.api.content_shapes import action_shape, rule_shape, runner_shape, trigger_type_shape
 from st_ops.api.fields import Fields
 from st_ops.api.masking import Mask
+from st_ops.expressions.parameter_schema import effective_schema
 from st_ops.model.events import TriggerInstance
 from st_ops.model.executions import Execution
 from st_ops.model.identity import iso
@@ -20,6 +21,9 @@ from st_ops.model.runner_types import RUNNER_TYPES, RunnerType
 from st_ops.packs.catalog import Snapshot
 from st_ops.store import audit, events, history, workers
 from st_ops.store.database import Tx
+
+#: What started it: looked up together.
+_CAUSE = ("rule", "trigger_instance", "trigger", "trigger_type")
 
 
 class ExecutionShapes:
@@ -52,7 +56,7 @@ class ExecutionShapes:
         ]  # fmt: skip
 
     def _instances(self, entries: Sequence[Execution]) -> dict[str, TriggerInstance]:
-        if not any(self._fields.wants(name) for name in ("trigger_instance", "trigger", "trigger_type")):
+        if not any(self._fields.wants(name) for name in _CAUSE):
             return {}
         ids = {entry.trigger_instance_id for entry in entries if entry.trigger_instance_id}
         return events.get_many(self._tx, ids) if ids else {}
@@ -71,39 +75,44 @@ class ExecutionShapes:
         host: dict[str, Any] | None,
     ) -> dict[str, Any]:
         action = self._snapshot.actions.get(entry.action) or unregistered(entry)
-        runner = RUNNER_TYPES.get(entry.runner) or RunnerType(name=entry.runner)
-        parameters = self._mask.parameters({**runner.parameters, **action.parameters}, entry.parameters)
-        result = self._mask.value(entry.result)
-        shape: dict[str, Any] = {
-            **plain_facts(entry),
-            "parameters": parameters,
-            "context": self._context(entry),
-            "result": result,
-            "children": list(children),
-            "log": [{"timestamp": moment, "status": status} for moment, status in log],
-            "action": action_shape(action, self._mask),
-            "runner": runner_shape(runner, self._mask),
-            "liveaction": self._liveaction(entry, runner, parameters, host),
-            **self._cause(entry, instance),
+        runner = runner_of(entry)
+        # Each part is made only when it is wanted: a list of states needs no parameter schemas.
+        parts: dict[str, Callable[[], Any]] = {
+            "parameters": lambda: self._parameters(entry, action, runner),
+            "context": lambda: self._context(entry),
+            "result": lambda: self._mask.result(action, runner, entry.result),
+            "children": lambda: list(children),
+            "log": lambda: [{"timestamp": moment, "status": status} for moment, status in log],
+            "action": lambda: action_shape(action, self._mask),
+            "runner": lambda: runner_shape(runner, self._mask),
+            "liveaction": lambda: self._liveaction(entry, action, runner, host),
         }
+        shape = plain_facts(entry)
+        shape |= {name: make() for name, make in parts.items() if self._fields.wants(name)}
+        if any(self._fields.wants(name) for name in _CAUSE):
+            shape |= self._cause(entry, instance)
         # Falsy attributes are left out (StackStorm's behaviour); its clients read the absence.
         return self._fields.choose({key: value for key, value in shape.items() if value or key == "id"})
 
+    def _parameters(self, entry: Execution, action: Action, runner: RunnerType) -> dict[str, Any]:
+        return self._mask.parameters(effective_schema(runner.parameters, action.parameters), entry.parameters)
+
     def _context(self, entry: Execution) -> dict[str, Any]:
-        context = {"user": entry.user, **entry.context, "trace_context": {"id_": entry.trace_id}}
+        trace = {**(entry.context.get("trace_context") or {}), "id_": entry.trace_id}
+        context = {"user": entry.user, **entry.context, "trace_context": trace}
         if entry.parent_id and "parent" not in context:
             context["parent"] = {"execution_id": entry.parent_id}
         return dict(self._mask.value(context))
 
     def _liveaction(
-        self, entry: Execution, runner: RunnerType, parameters: dict[str, Any], host: dict[str, Any] | None
+        self, entry: Execution, action: Action, runner: RunnerType, host: dict[str, Any] | None
     ) -> dict[str, Any]:
         return {
             "id": entry.id,
             "status": entry.status.value,
             "action": entry.action,
             "action_is_workflow": runner.is_workflow,
-            "parameters": parameters,
+            "parameters": self._parameters(entry, action, runner),
             "context": self._context(entry),
             "callback": {},
             "runner_info": host or {},
@@ -153,6 +162,11 @@ def plain_facts(entry: Execution) -> dict[str, Any]:
         "rule_ref": entry.rule,
         "trigger_instance_id": entry.trigger_instance_id,
     }
+
+
+def runner_of(entry: Execution) -> RunnerType:
+    """The runner type of an execution; a bare one when there is none of its name any more."""
+    return RUNNER_TYPES.get(entry.runner) or RunnerType(name=entry.runner)
 
 
 def unregistered(entry: Execution) -> Action:
