@@ -1,4 +1,4 @@
-"""``st-ops up`` and ``st-ops serve``: run the platform, whole or one stage of it."""
+"""``st-ops up`` and ``st-ops serve``: run the platform, whole or some stages of it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ def up(
 
 
 def serve(
-    stage: Annotated[
-        str, typer.Argument(help="runner, workflows, rules, schedules, sensors or api.", metavar="STAGE")
+    stages: Annotated[
+        list[str],
+        typer.Argument(
+            help="runner, workflows, rules, schedules, sensors, api; one or several.", metavar="STAGE..."
+        ),
     ],
     bind: Bind = None,
     port: Port = None,
@@ -45,12 +48,12 @@ def serve(
     slots: Annotated[int | None, typer.Option(min=1, help="runner: actions at the same time.")] = None,
     home: Home = None,
 ) -> None:
-    """Run one stage until it is told to stop; any number of each, on any number of hosts."""
+    """Run stages until told to stop; any number of processes of each, on any number of hosts."""
     from st_ops import server
     from st_ops.settings import load
 
     worker = {"queues": queue or None, "labels": label or None, "slots": slots}
-    server.serve(load({**_overrides(home, bind, port, packs), "worker": worker}), [stage])
+    server.serve(load({**_overrides(home, bind, port, packs), "worker": worker}), stages)
 
 
 def _overrides(
