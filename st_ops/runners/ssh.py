@@ -26,6 +26,9 @@ from st_ops.runners.ssh_host import HostRun, Upload
 #: Seconds between two looks at which connections are idle.
 _IDLE_LOOK = 15.0
 
+#: Seconds that connections get to close.
+_CLOSE_SECONDS = 5.0
+
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
@@ -65,7 +68,8 @@ class SshRunner:
             loop, thread, self._loop = self._loop, self._thread, None
         if loop is None or thread is None:
             return
-        loop.call_soon_threadsafe(self._connections.close)
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._connections.close(), loop).result(_CLOSE_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()

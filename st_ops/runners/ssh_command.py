@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: bash where there is one, since login shells mostly are; it tells its number, skips to the mark, runs the rest.
 _CHOOSE = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$0"; else exec sh -c "$0"; fi'
@@ -29,11 +29,12 @@ class RemoteCommand:
     line: str
     stdin: str
     sudo: Sequence[str]
+    secret: str = field(repr=False)
 
     def kill_line(self, pid: int, signal_name: str) -> str:
-        """What ends the command from another session: its process group, and sudo's child, which may have its own."""
+        """What ends the command from another session, given ``secret`` on stdin: its process group, or it alone."""
         return shlex.join(
-            [*self.sudo, "sh", "-c", f"kill -{signal_name} -- -{pid} || kill -{signal_name} {pid}"]
+            [*self.sudo, "sh", "-c", f"kill -{signal_name} -{pid} || kill -{signal_name} {pid}"]
         )
 
 
@@ -62,6 +63,7 @@ def remote_command(
         mark=mark,
         line=line,
         stdin=f"{secret}{mark}\n{exports}{folder}{script}\n",
-        # To kill what sudo started takes sudo again; with a password on stdin as well.
+        # To kill what sudo started takes sudo again.
         sudo=rights,
+        secret=secret,
     )

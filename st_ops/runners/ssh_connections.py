@@ -102,12 +102,15 @@ class Connections:
                 if shared.connection is not None:
                     shared.connection.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close every connection."""
-        shared, self._shared = list(self._shared.values()), {}
-        for one in shared:
-            if one.connection is not None:
-                one.connection.abort()
+        shared, self._shared = self._shared, {}
+        connections = [one.connection for one in shared.values() if one.connection is not None]
+        for connection in connections:
+            connection.abort()
+        await asyncio.gather(
+            *(connection.wait_closed() for connection in connections), return_exceptions=True
+        )
 
     def _place(self, target: Target) -> _Shared:
         """The first connection to ``target`` with room: a server takes ten sessions on one (OpenSSH's MaxSessions)."""
@@ -221,12 +224,12 @@ def _read_key(target: Target, key: str) -> asyncssh.SSHKey:
         raise SshFault(f"The private key {key} for {target} cannot be read: {error.strerror}.") from error
     except asyncssh.KeyEncryptionError as error:
         raise SshFault(
-            f"The private key for {target} is encrypted and 'passphrase' does not open it."
+            f"The private key for {target} is encrypted and 'passphrase' does not open it ({error})."
         ) from error
     except asyncssh.KeyImportError as error:
-        what = (
-            "is encrypted: give 'passphrase'"
-            if "passphrase" in str(error).lower()
-            else f"is unusable: {error}"
-        )
+        what = f"is unusable: {error}"
+        if target.passphrase:
+            what = f"cannot be opened with the given 'passphrase' ({error})"
+        elif "passphrase" in str(error).lower():
+            what = "is encrypted: give 'passphrase'"
         raise SshFault(f"The private key for {target} {what}.") from error

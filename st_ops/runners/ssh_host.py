@@ -144,6 +144,8 @@ class HostRun:
                 process.stdin.write_eof()
             await readers
             await process.wait_closed()
+        except (asyncssh.ConnectionLost, ConnectionError):
+            return None
         except asyncio.CancelledError:
             await self._kill(connection, process, command)
             readers.cancel()
@@ -187,7 +189,7 @@ class HostRun:
                 process.send_signal(name)
                 if self._pid:
                     await asyncio.wait_for(
-                        connection.run(command.kill_line(self._pid, name), check=False),
+                        connection.run(command.kill_line(self._pid, name), input=command.secret, check=False),
                         self.grace_seconds + 1,
                     )
             with contextlib.suppress(asyncio.TimeoutError, asyncssh.Error, OSError):
