@@ -25,6 +25,7 @@ def main() -> int:
     """Run it once; with ``KEEP=1`` in the environment leave it running until Ctrl-C."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     signal.signal(signal.SIGTERM, _interrupt)
+    _forget_aws()
     keep = os.environ.get("KEEP", "") not in ("", "0")
     with tempfile.TemporaryDirectory(prefix="st-ops-demo-") as folder, ExitStack() as stack:
         story = None
@@ -43,6 +44,13 @@ def main() -> int:
             console.print("Stopped.")
             return 0 if keep else 130
     return 0
+
+
+def _forget_aws() -> None:
+    """Let nothing of the user's AWS settings reach the demo."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

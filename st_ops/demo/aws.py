@@ -135,5 +135,6 @@ class DemoAws:
             endpoint_url=self.url,
             aws_access_key_id="demo",
             aws_secret_access_key="demo-secret",  # noqa: S106 - moto's, which takes any
-            config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=10),
+            # proxies={}: not those of the environment.
+            config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=10, proxies={}),
         )

@@ -14,14 +14,14 @@ from pathlib import Path
 #: Reads process groups to watch. When its input ends, as it does even when the demo is killed, it ends them all.
 _GUARD = """
 while read -r group; do groups="$groups $group"; done
-for group in $groups; do kill -TERM -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s TERM -- "-$group" 2>/dev/null; done
 for _ in 1 2 3 4 5 6; do
     alive=""
-    for group in $groups; do kill -0 -- "-$group" 2>/dev/null && alive="yes"; done
+    for group in $groups; do kill -s 0 -- "-$group" 2>/dev/null && alive="yes"; done
     [ -z "$alive" ] && exit 0
     sleep 1
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 """
 
 #: Seconds a child may take to end when asked to, before it is killed.

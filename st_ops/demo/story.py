@@ -53,7 +53,7 @@ class Story:
         self._workflow(event)
         held = self._aws_holds(lambda held: held.fault())
         self._provisioned(next(iter(held.records)))
-        self._console.print(Padding(audit_trail(self.platform, event), (1, 2), expand=False))
+        self._console.print(Padding(audit_trail(self.platform, event), (1, 2)))
         self._workflow(self._alert_is_resolved())
         self._aws_holds(lambda held: "" if held.nothing else "AWS still holds something of the service.")
         self._line("passed", f"in {time.monotonic() - self._started:.1f} s")
@@ -104,14 +104,14 @@ class Story:
         if not self._console.is_terminal:
             # It was told in lines, as it came; now the whole of it.
             state = Watcher(self.platform, str(execution["id"])).look()
-            self._console.print(Padding(draw(state, self._console.width - 2), (1, 0, 0, 2), expand=False))
+            self._console.print(Padding(draw(state, self._console.width - 2), (1, 0, 0, 2)))
         if ended["status"] != "succeeded":
             raise DemoFailed(f"The workflow is {ended['status']}: {ended['result']}")
 
     def _aws_holds(self, fault_of: Callable[[Held], str]) -> Held:
         self._heading("What AWS holds now, asked through boto3")
         held = self.aws.held()
-        self._console.print(Padding(_held_table(held), (0, 2), expand=False))
+        self._console.print(Padding(_held_table(held), (0, 2)))
         fault = fault_of(held)
         if fault:
             raise DemoFailed(fault)

@@ -38,6 +38,10 @@ def client(ctx: Context, service: str) -> Any:
         )
     if endpoint:
         os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    if keys["aws_access_key_id"]:
+        # The config decides; a profile of the environment need not even exist.
+        os.environ.pop("AWS_PROFILE", None)
+        os.environ.pop("AWS_DEFAULT_PROFILE", None)
     return boto3.session.Session(region_name=config["region"], **keys).client(
         service,
         endpoint_url=endpoint,
@@ -45,6 +49,8 @@ def client(ctx: Context, service: str) -> Any:
             connect_timeout=config.get("connect_timeout", 5),
             read_timeout=config.get("read_timeout", 30),
             retries={"mode": "standard", "max_attempts": 5},
+            # None takes the environment's; an endpoint of its own is asked directly.
+            proxies={} if endpoint else None,
             # A loopback or VPC endpoint has no name per bucket.
             s3={"addressing_style": "path" if endpoint else "auto"},
         ),

@@ -35,8 +35,10 @@ def test_with_an_endpoint_no_name_and_no_other_address_is_ever_asked(
         return real(host, *more, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", record)
-    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_PROFILE", "there-is-none")
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
 
     aws.run("ec2_describe_instances")
     aws.run("s3_wait_object", bucket="nothing", key="a", timeout_seconds=0)
