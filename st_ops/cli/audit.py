@@ -8,13 +8,13 @@ import typer
 
 from st_ops.cli.client import connect
 from st_ops.cli.options import Form, Home, Limit, Output
-from st_ops.cli.output import Column, moment, rows, show
+from st_ops.cli.output import Column, moment, rows, shortened, show
 
 app = typer.Typer(name="audit", help="Who did what, when and why.", no_args_is_help=True)
 
 _COLUMNS: tuple[Column, ...] = (
     ("at", lambda row: moment(row.get("at"))),
-    ("who", "actor"),
+    ("who", lambda row: shortened(row.get("actor", ""))),
     ("did", "verb"),
     ("what", lambda row: f"{row.get('kind', '').replace('_', ' ')} {row.get('ref', '')}".strip()),
     ("task", lambda row: (row.get("detail") or {}).get("task")),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -22,13 +24,24 @@ COLOURS = {
     "processing_failed": "red",
 }  # fmt: skip
 
+_IDENTIFIER = re.compile(r"\b[0-9a-f]{24}\b")
+
+#: Columns of a table that goes into a pipe or a file.
+_PIPE_WIDTH = 240
+
+#: What is for copying or of one short word is never folded.
+_WHOLE = frozenset(
+    {"id", "status", "at", "started", "since", "took", "pid", "enabled", "did", "execution", "version"}
+)
+
 #: A column: its title, and the cell of a row (a key, or a function of the row).
 Column = tuple[str, str | Callable[[Mapping[str, Any]], Any]]
 
 
 def console() -> Console:
-    """The console for answers."""
-    return Console(soft_wrap=False, highlight=False)
+    """The console for answers. In a pipe or a file nothing need be folded to fit."""
+    folded = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(soft_wrap=False, highlight=False, width=None if folded else _PIPE_WIDTH)
 
 
 def note(message: str) -> None:
@@ -59,8 +72,7 @@ def rows(items: Sequence[Mapping[str, Any]], columns: Sequence[Column], empty: s
         return Text(empty, style="dim")
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title, _ in columns:
-        # Identifiers are for copying: they are never cut.
-        table.add_column(title, no_wrap=title in ("id", "status"), overflow="fold")
+        table.add_column(title, no_wrap=title in _WHOLE, overflow="fold", min_width=len(title))
     for item in items:
         table.add_row(*[cell(item.get(key) if isinstance(key, str) else key(item)) for _, key in columns])
     return table
@@ -100,10 +112,17 @@ def compact(value: Any, most: int = 200) -> str:
 
 
 def moment(text: str | None) -> str:
-    """A time of the API's as ``YYYY-MM-DD hh:mm:ss`` in the zone of whoever reads it."""
+    """A time of the API's in the zone of whoever reads it: ``hh:mm:ss`` today, else with the date before it."""
     if not text:
         return ""
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    at = datetime.fromisoformat(text).astimezone()
+    today = at.date() == datetime.now().astimezone().date()
+    return at.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
+
+
+def shortened(text: str) -> str:
+    """``text`` with every long identifier in it cut to its end, which tells neighbours apart."""
+    return _IDENTIFIER.sub(lambda found: "…" + found[0][-6:], text)
 
 
 def duration(seconds: float | None) -> str:
