@@ -32,7 +32,7 @@ from st_ops.sdk.wire import Channel, ChannelClosed
 
 Trigger = Dict[str, Any]
 
-#: Seconds until a SIGTERM that came during a request is tried again.
+#: Seconds between two tries to have a SIGTERM heeded.
 _AGAIN = 0.05
 
 #: Seconds a sensor may go on after its container is gone.
@@ -62,18 +62,36 @@ class Link:
         finally:
             self._busy = False
 
-    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Handler of SIGTERM: ask to stop, and leave whatever the main thread is in, but for a request."""
-        self.stopping.set()
-        if self._left:
-            return
-        if self._busy:
-            again = threading.Timer(_AGAIN, os.kill, (os.getpid(), signal.SIGTERM))
-            again.daemon = True
-            again.start()
-            return
+    def arm(self) -> None:
+        """From now on SIGTERM ends whatever the main thread is in, but for a request."""
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._on_signal)
+        threading.Thread(target=self._insist, args=(reading,), name="insist", daemon=True).start()
+
+    def leave(self) -> None:
+        """The sensor has ended: a SIGTERM has nothing more to say."""
         self._left = True
-        raise Stopped
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping.set()
+        if not (self._left or self._busy):
+            self._left = True
+            raise Stopped
+
+    def _insist(self, reading: int) -> None:
+        """In a thread: repeat a SIGTERM until it is heeded.
+
+        One that comes during a request is put off; and one that comes just before the main thread goes to sleep
+        in the kernel is noticed only when something wakes it.
+        """
+        while signal.SIGTERM not in os.read(reading, 64):
+            continue
+        main = threading.main_thread().ident
+        while not self._left and main is not None:
+            signal.pthread_kill(main, signal.SIGTERM)
+            time.sleep(_AGAIN)
 
 
 class Sensor(Protocol):
@@ -172,7 +190,7 @@ def build(job: Mapping[str, Any], link: Link) -> Sensor:
 def run(job: Mapping[str, Any], channel: Channel) -> int:
     """Run the sensor of ``job`` in the main thread until it ends or is stopped; its exit code."""
     link = Link(channel)
-    signal.signal(signal.SIGTERM, link.on_signal)
+    link.arm()
     try:
         sensor = build(job, link)
     except Stopped:
@@ -192,9 +210,11 @@ def _drive(sensor: Sensor, job: Mapping[str, Any], link: Link) -> int:
         threading.Thread(target=_listen, args=(sensor, link), name="listen", daemon=True).start()
         link.channel.send({"type": "ready"})
         sensor.run()
+        link.leave()
     except Stopped:
         code = 0
     except Exception:  # noqa: BLE001  # as above
+        link.leave()
         if not link.stopping.is_set():
             traceback.print_exc()
             code = 1
