@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from st_ops.model.status import Status
 from st_ops.workflows import facts as f
@@ -20,7 +21,8 @@ from st_ops.workflows.state import Run, State, counts_as
 FAILED_ACTION = "Execution failed. See result for details."
 
 
-class _Departure(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Departure:
     """One transition whose condition holds, evaluated."""
 
     index: int
@@ -131,7 +133,7 @@ class Branching:
         return _Departure(transition.index, published, edges, names)
 
     def _routes(self, run: Run, edges: list[Edge]) -> dict[Edge, tuple[int, str]]:
-        """Edge → the route it leads on to, with the edge's name when that route is new. Numbered by target (Orquesta)."""
+        """Edge → the route it leads on to, and the edge's name when that route is new. Numbered by target."""
         found: dict[Edge, tuple[int, str]] = {}
         following = len(self.state.routes)
         for edge in sorted(edges, key=lambda edge: (edge.target, edge.key)):

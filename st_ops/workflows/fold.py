@@ -137,12 +137,11 @@ def _transition_taken(state: State, fact: f.TransitionTaken) -> None:
 def _stage(state: State, target: f.Target, arrival: Arrival) -> None:
     """Add an arrival to what is staged for the target. A join that has started takes no late arrivals."""
     place = (target.name, target.route)
-    joined = None if target.again else state.joined.get(place)
-    if joined is not None and arrival.run:
-        joined.add(arrival.source)
+    staged = state.ready.get(place) or state.waiting.pop(place, None)
+    if staged is None and not target.again and place in state.joined:
+        state.joined[place].add(arrival.source)
         state.runs[arrival.run].ends.append(arrival.context)
         return
-    staged = state.ready.get(place) or state.waiting.pop(place, None)
     if staged is None:
         staged = Staged(target.name, target.route, [arrival], arrival.context)
     else:

@@ -32,12 +32,14 @@ def rendered_output(
 
 
 def final_context(state: State) -> Context:
-    """The contexts of all branches' ends merged, in the order the ends were begun."""
+    """The contexts of all branches' ends merged, in the order they began; joins never reached end branches too."""
     context = state.root
     for run in state.runs.values():
         ends = [run.context] if run.ends_its_branch else []
         for end in (*ends, *run.ends):
             context = context.merge(end, state.position + 1)
+    for staged in state.waiting.values() if state.failing is None else ():
+        context = context.merge(staged.context, state.position + 1)
     return context
 
 
@@ -59,9 +61,8 @@ def unreachable(graph: Graph, state: State) -> list[dict[str, Any]]:
 
 
 def _may_still_come(graph: Graph, state: State, name: str, route: int) -> bool:
-    """True when a task that leads to the join has not ended on this route."""
-    runs = [state.runs.get(state.latest.get((source, route), "")) for source in graph.predecessors(name)]
-    return any(run is None or not run.status.terminal for run in runs)
+    """True when a task that leads to the join has not even begun on this route."""
+    return any((source, route) not in state.latest for source in graph.predecessors(name))
 
 
 def _ran_enough(graph: Graph, state: State, name: str, route: int) -> bool:

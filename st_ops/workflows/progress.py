@@ -56,7 +56,7 @@ def _run(state: State, run: Run) -> TaskProgress:
         attempt=run.attempt,
         items=None if run.items is None else len(run.items),
         children=run.children,
-        predecessors=[arrival.run for arrival in run.arrivals if arrival.run],
+        predecessors=list(dict.fromkeys(arrival.run for arrival in run.arrivals if arrival.run)),
     )
 
 

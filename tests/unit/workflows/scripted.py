@@ -148,6 +148,10 @@ class Run:
             self.finish(self.open[0])
         return self
 
+    def is_(self, status: Status) -> bool:
+        """True when the workflow has this status now."""
+        return self.state.status is status
+
     def of(self, name: str) -> f.TaskRequested:
         """The first open request of a task."""
         return next(request for request in self.open if self.state.runs[request.run].name == name)
