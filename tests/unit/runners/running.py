@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,20 @@ class KeyValues:
         if method == "announce":
             return None
         raise UserError(f"There is no method {method}.")
+
+
+@contextlib.contextmanager
+def meanwhile(*steps: Callable[[], object]) -> Iterator[None]:
+    """Take ``steps`` one after another in a thread while the body runs."""
+
+    def walk() -> None:
+        for step in steps:
+            step()
+
+    thread = threading.Thread(target=walk)
+    thread.start()
+    yield
+    thread.join()
 
 
 def shell_job(

@@ -16,7 +16,7 @@ from st_ops.runners.base import Job, Stop
 from st_ops.runners.http_guard import Refused, check_redirect
 from st_ops.runners.http_request import HttpRunner
 from st_ops.runners.options import RunnerOptions
-from tests.unit.runners.running import Lines
+from tests.unit.runners.running import Lines, meanwhile
 
 
 class Site(BaseHTTPRequestHandler):
@@ -203,10 +203,8 @@ def test_a_slow_answer_is_a_timeout(site: str):
 
 def test_cancel_ends_a_request_at_once(site: str):
     stop = Stop()
-    canceler = threading.Thread(target=lambda: (Site.arrived.wait(10), stop.set("canceled")))
-    canceler.start()
-    outcome = ask(f"{site}/slow", stop=stop)
-    canceler.join()
+    with meanwhile(lambda: Site.arrived.wait(10), lambda: stop.set("canceled")):
+        outcome = ask(f"{site}/slow", stop=stop)
     assert outcome.status is Status.CANCELED
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from st_ops.model.resources import Action
 from st_ops.model.status import Status
 from st_ops.runners.base import Job, Stop
 from st_ops.runners.shell import LocalShellRunner, parsed
-from tests.unit.runners.running import Lines, is_running, left_of, shell_job
+from tests.unit.runners.running import Lines, is_running, left_of, meanwhile, shell_job
 from tests.waiting import eventually
 
 
@@ -123,12 +124,8 @@ def test_cancel_kills_children_that_ignore_sigterm_in_a_session_of_their_own(
         "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo deaf; sleep 100; sleep 100' & wait; sleep 100"
     )
     stop = Stop()
-    canceler = threading.Thread(target=lambda: (lines.wait_for("deaf"), stop.set("canceled by admin")))
-    canceler.start()
-
-    outcome = shell.run(job, lines, stop)
-
-    canceler.join()
+    with meanwhile(lambda: lines.wait_for("deaf"), lambda: stop.set("canceled by admin")):
+        outcome = shell.run(job, lines, stop)
     assert outcome.status is Status.CANCELED
     assert outcome.reason == "It was stopped: canceled by admin."
     assert left_of(job) == []
@@ -137,12 +134,8 @@ def test_cancel_kills_children_that_ignore_sigterm_in_a_session_of_their_own(
 def test_sigterm_comes_first_so_that_a_command_can_tidy_up(shell: LocalShellRunner, lines: Lines):
     job = shell_job("trap 'echo tidied; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
     stop = Stop()
-    canceler = threading.Thread(target=lambda: (lines.wait_for("ready"), stop.set("canceled")))
-    canceler.start()
-
-    outcome = shell.run(job, lines, stop)
-
-    canceler.join()
+    with meanwhile(lambda: lines.wait_for("ready"), lambda: stop.set("canceled")):
+        outcome = shell.run(job, lines, stop)
     assert outcome.status is Status.CANCELED
     assert "tidied" in outcome.result["stdout"]
 
@@ -285,7 +278,7 @@ def fake_sudo(tmp_path: Path) -> str:
 def test_the_password_for_sudo_goes_through_stdin_and_nowhere_else(
     shell: LocalShellRunner, lines: Lines, fake_sudo: str
 ):
-    given = {"sudo": True, "sudo_password": "sesame", "env": {"PATH": fake_sudo}}
+    given: dict[str, Any] = {"sudo": True, "sudo_password": "sesame", "env": {"PATH": fake_sudo}}
     outcome = shell.run(
         shell_job("tr '\\0' ' ' </proc/$PPID/cmdline /proc/$$/cmdline; cat", **given), lines, Stop()
     )
@@ -295,7 +288,7 @@ def test_the_password_for_sudo_goes_through_stdin_and_nowhere_else(
 
 
 def test_a_wrong_password_for_sudo_is_said_to_be_one(shell: LocalShellRunner, lines: Lines, fake_sudo: str):
-    given = {"sudo": True, "sudo_password": "wrong", "env": {"PATH": fake_sudo}}
+    given: dict[str, Any] = {"sudo": True, "sudo_password": "wrong", "env": {"PATH": fake_sudo}}
     outcome = shell.run(shell_job("true", **given), lines, Stop())
 
     assert outcome.result["return_code"] == -1

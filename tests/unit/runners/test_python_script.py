@@ -13,7 +13,7 @@ from st_ops.runners.base import Job, Stop
 from st_ops.runners.options import RunnerOptions
 from st_ops.runners.python_script import PythonScriptRunner
 from st_ops.runners.sandbox.pool import SHARED, SandboxPool
-from tests.unit.runners.running import KeyValues, Lines, action, is_running, left_of, python_job
+from tests.unit.runners.running import KeyValues, Lines, action, is_running, left_of, meanwhile, python_job
 from tests.waiting import eventually
 
 
@@ -175,12 +175,8 @@ def pids_in(text: str) -> list[int]:
 def test_cancel_kills_grandchildren_that_detached(python: PythonScriptRunner, lines: Lines, pack: Path):
     job = python_job(pack, _FAMILY, parameters={"wait": True})
     stop = Stop()
-    canceler = threading.Thread(target=lambda: (lines.wait_for("child"), stop.set("canceled")))
-    canceler.start()
-
-    outcome = python.run(job, lines, stop)
-
-    canceler.join()
+    with meanwhile(lambda: lines.wait_for("child"), lambda: stop.set("canceled")):
+        outcome = python.run(job, lines, stop)
     assert outcome.status is Status.CANCELED
     family = pids_in(outcome.result["stdout"])
     assert len(family) == 2

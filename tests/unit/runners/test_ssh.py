@@ -15,7 +15,7 @@ from st_ops.model.status import Status
 from st_ops.runners.base import Job, Stop
 from st_ops.runners.options import RunnerOptions, SshOptions
 from st_ops.runners.ssh import SshRunner, _host_port
-from tests.unit.runners.running import Lines, is_running
+from tests.unit.runners.running import Lines, is_running, meanwhile
 from tests.unit.runners.ssh_server import PASSWORD, SshMachine, machine
 from tests.waiting import eventually
 
@@ -51,7 +51,7 @@ def remote_job(host: SshMachine, cmd: str, *, timeout: float = 20, **given: Any)
 
 def only(outcome: Outcome) -> dict[str, Any]:
     (result,) = outcome.result.values()
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def test_a_command_runs_on_the_host_and_its_result_is_the_hosts(
@@ -110,10 +110,8 @@ def test_a_connection_that_broke_is_made_again(host: SshMachine, runner: SshRunn
 def test_a_connection_that_breaks_while_the_command_runs_leaves_its_end_unknown(
     host: SshMachine, runner: SshRunner, lines: Lines
 ):
-    breaker = threading.Thread(target=lambda: (lines.wait_for("running"), host.drop_connections()))
-    breaker.start()
-    outcome = runner.run(remote_job(host, "echo running; sleep 100"), lines, Stop())
-    breaker.join()
+    with meanwhile(lambda: lines.wait_for("running"), host.drop_connections):
+        outcome = runner.run(remote_job(host, "echo running; sleep 100"), lines, Stop())
     assert outcome.status is Status.FAILED
     assert "how it ended is not known" in only(outcome)["error"]
 
@@ -132,10 +130,8 @@ def test_a_command_that_takes_too_long_is_killed_over_there(
 
 def test_cancel_kills_what_ignores_sigterm_over_there(host: SshMachine, runner: SshRunner, lines: Lines):
     stop = Stop()
-    canceler = threading.Thread(target=lambda: (lines.wait_for("pid"), stop.set("canceled by admin")))
-    canceler.start()
-    outcome = runner.run(remote_job(host, "trap '' TERM; echo pid $$; sleep 100; sleep 100"), lines, stop)
-    canceler.join()
+    with meanwhile(lambda: lines.wait_for("pid"), lambda: stop.set("canceled by admin")):
+        outcome = runner.run(remote_job(host, "trap '' TERM; echo pid $$; sleep 100; sleep 100"), lines, stop)
 
     assert outcome.status is Status.CANCELED
     eventually(lambda: not is_running(int(only(outcome)["stdout"].split()[1])))
@@ -176,7 +172,7 @@ def test_a_password_lets_in(host: SshMachine, runner: SshRunner, lines: Lines):
 def test_a_key_may_be_a_file_and_encrypted(host: SshMachine, runner: SshRunner, lines: Lines, tmp_path: Path):
     file = tmp_path / "key"
     file.write_bytes(host.user_key.export_private_key("pkcs8-pem", passphrase="word"))
-    given = {"private_key": str(file)}
+    given: dict[str, Any] = {"private_key": str(file)}
     assert (
         only(runner.run(remote_job(host, "echo in", **given, passphrase="word"), lines, Stop()))["stdout"]
         == "in"
