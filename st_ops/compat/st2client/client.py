@@ -3,7 +3,7 @@
 import os
 
 from st2client import models
-from st2client.models.core import ExecutionManager, KeyManager, ResourceManager
+from st2client.models.core import ExecutionManager, KeyManager, ResourceManager, WebhookManager
 from st2client.utils.httpclient import HTTPClient
 
 __all__ = ["Client"]
@@ -75,6 +75,11 @@ class Client:
         return self.managers["TriggerInstance"]
 
     triggerinstances = trigger_instances
+
+    @property
+    def webhooks(self):
+        """Events by webhook."""
+        return WebhookManager(self._http)
 
     @property
     def inquiries(self):

@@ -4,7 +4,7 @@ import urllib.parse
 
 from st2client.utils.httpclient import HTTPError
 
-__all__ = ["ExecutionManager", "KeyManager", "Resource", "ResourceManager"]
+__all__ = ["ExecutionManager", "KeyManager", "Resource", "ResourceManager", "WebhookManager"]
 
 
 class Resource:
@@ -152,3 +152,17 @@ class ExecutionManager(ResourceManager):
 
     def _put_status(self, execution_id, status):
         return self._one(self.http.json("PUT", self._url(execution_id), body={"status": status}))
+
+
+class WebhookManager:
+    """Emits events."""
+
+    def __init__(self, http):
+        self.http = http
+
+    def post_generic_webhook(self, trigger, payload=None, trace_tag=None, **_more):
+        """Emit the event ``trigger``."""
+        body = {"trigger": trigger, "payload": payload or {}}
+        if trace_tag:
+            body["trace_tag"] = trace_tag
+        return self.http.json("POST", "/webhooks/st2", body=body)

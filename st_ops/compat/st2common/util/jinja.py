@@ -2,7 +2,7 @@
 
 import json
 
-__all__ = ["is_jinja_expression", "render_values"]
+__all__ = ["get_jinja_environment", "is_jinja_expression", "render_values"]
 
 
 def is_jinja_expression(value):
@@ -10,16 +10,19 @@ def is_jinja_expression(value):
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
-def _environment(allow_undefined):
+def get_jinja_environment(allow_undefined=False, trim_blocks=True, lstrip_blocks=True):
+    """An environment for templates, sandboxed."""
     import jinja2.sandbox
 
     undefined = jinja2.Undefined if allow_undefined else jinja2.StrictUndefined
-    return jinja2.sandbox.SandboxedEnvironment(undefined=undefined, trim_blocks=True, lstrip_blocks=True)
+    return jinja2.sandbox.SandboxedEnvironment(
+        undefined=undefined, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks
+    )
 
 
 def render_values(mapping=None, context=None, allow_undefined=False):
     """``mapping`` with its templates rendered; lists and mappings keep their type."""
-    environment = _environment(allow_undefined)
+    environment = get_jinja_environment(allow_undefined)
     names = dict(context or {})
 
     def rendered(value):
