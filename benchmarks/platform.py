@@ -27,7 +27,7 @@ class RunningPlatform:
         """``packs``: a folder of packs. ``settings``: environment variables ``ST_OPS_…``."""
         self._folder = tempfile.TemporaryDirectory(prefix="st_ops-bench-")
         self.home = Path(self._folder.name)
-        command = [sys.executable, "-m", "st_ops.cli.main", "up", "--home", str(self.home), "--port", "0"]
+        command = [str(Path(sys.executable).parent / "st-ops"), "up", "--home", str(self.home), "--port", "0"]
         if packs is not None:
             command += ["--packs", str(packs)]
         environment = {**os.environ, "ST_OPS_LOGS__LEVEL": "warning", **(settings or {})}
