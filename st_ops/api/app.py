@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from anyio import to_thread
 from fastapi import FastAPI
@@ -32,6 +33,7 @@ from st_ops.api import (
     trigger_instances,
     triggers,
     user,
+    webhook_description,
     workers,
 )
 from st_ops.api.auth import Authentication
@@ -105,7 +107,19 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes.extend(routes)
+    _describe_webhooks(app)
     return app
+
+
+def _describe_webhooks(app: FastAPI) -> None:
+    plain = app.openapi
+
+    def whole() -> dict[str, Any]:
+        described = plain()
+        described["paths"].update(webhook_description.PATHS)
+        return described
+
+    app.openapi = whole  # type: ignore[method-assign]  # FastAPI's own way to extend the description
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
 
 from st_ops.api.answers import Json
@@ -169,11 +169,19 @@ def list_filters(services: Services, types: str | None = None) -> Response:
 
 @router.get("/executions/{execution_id}")
 def get_execution(
-    services: Services, fields: Wanted, show_secrets: ShowSecrets, execution_id: str
+    services: Services,
+    fields: Wanted,
+    show_secrets: ShowSecrets,
+    execution_id: str,
+    max_result_size: Annotated[
+        int | None, Query(ge=0, description="Leave out a larger result (bytes).")
+    ] = None,
 ) -> Response:
     """One execution by id; ``last`` is the newest."""
     with services.database.read() as tx:
-        entry = find_one(tx, execution_id, result=fields.wants("result"))
+        entry = find_one(tx, execution_id, result=False)
+        if fields.wants("result") and (max_result_size is None or entry.result_size <= max_result_size):
+            entry = find_one(tx, entry.id)
         shapes = ExecutionShapes(tx, services.catalog.current(tx), fields, mask_for(services, show_secrets))
         return Json(shapes.one(entry))
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import orjson
 from anyio import to_thread
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
@@ -92,6 +92,10 @@ class Webhooks:
             await self._read(request, body)
             events = await self._events(request, name, bytes(body))
             accepted = await self._accept(events)
+        except ClientDisconnect:
+            # Nobody is there to be answered; whoever sends will send again.
+            self._rejections.count(f"webhook {name}", 400)
+            return fault(400, "The sender went away before its body was complete.")
         except Unavailable as exc:
             return fault(503, str(exc), headers={"Retry-After": str(exc.retry_after)})
         except StOpsError as exc:
@@ -141,13 +145,15 @@ class Webhooks:
         return events
 
     async def _accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
-        """Hand all to intake at once, so that they share a commit; answers after it."""
-        try:
-            futures = [self._services.intake.accept(event) for event in events]
-        except NotFound:
-            # The registry may have changed this very moment; what intake knows is as old as the last look.
-            await to_thread.run_sync(self._services.catalog.current)
-            futures = [self._services.intake.accept(event) for event in events]
+        """Hand all to intake before waiting, so that they share a commit; answers after it."""
+        futures = []
+        for event in events:
+            try:
+                futures.append(self._services.intake.accept(event))
+            except NotFound:
+                # The registry may have changed this very moment; what intake knows is as old as the last look.
+                await to_thread.run_sync(self._services.catalog.current)
+                futures.append(self._services.intake.accept(event))
         return [await asyncio.wrap_future(future) for future in futures]
 
     async def _triggers_of(self, name: str) -> list[str]:

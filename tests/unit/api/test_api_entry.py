@@ -110,6 +110,7 @@ def test_include_and_exclude_do_not_go_together(stage: ApiStage):
 def test_the_interface_describes_itself(stage: ApiStage):
     described = stage.user.get("/openapi.json").json()
     assert "/executions/{execution_id}" in described["paths"]
+    assert "202" in described["paths"]["/webhooks/{name}"]["post"]["responses"]
 
 
 def test_the_token_of_an_action_is_its_users_and_makes_no_tokens(stage: ApiStage):

@@ -186,6 +186,8 @@ def test_the_result_and_single_attributes_are_had_alone(stage: ApiStage):
     stage.finish(made["id"], large)
     assert stage.user.get(path + "/attribute/result").json() == large
     assert stage.user.get(path + "/attribute/status").json() == "succeeded"
+    assert "result" not in stage.user.get(path + "?max_result_size=1000").json()
+    assert stage.user.get(path + "?max_result_size=1000000").json()["result"] == large
     answer = stage.user.get(path + "/result?download=true&compress=true")
     assert answer.json() == large
     assert made["id"] in answer.headers["Content-Disposition"]
