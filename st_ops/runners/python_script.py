@@ -129,7 +129,7 @@ class PythonScriptRunner:
         elif ended.exit_code == 0:
             error = "The action's process ended without giving a result."
         else:
-            error = process.describe_end(ended, limits)
+            error = str((said or {}).get("error") or process.describe_end(ended, limits))
         result = {
             "result": NO_RESULT if said is None or said.get("result_too_large") else said.get("result"),
             "exit_code": _TIMED_OUT if status is Status.TIMEOUT else ended.exit_code,

@@ -7,8 +7,8 @@ A job is a JSON object::
      "action": "aws.run_instances", "user": "stanley", "log_level": "DEBUG",
      "execution": {"id": …, "parent_id": …, "root_id": …, "context": {…}}}
 
-and its outcome ``{"status": "succeeded" | "failed", "result": any JSON, "exit_code": int}``. The contract is
-StackStorm's (reference 1.4).
+and its outcome ``{"status": "succeeded" | "failed", "result": any JSON, "exit_code": int}``, with ``"error"``, a
+sentence, when the action raised something. The contract is StackStorm's (reference 1.4).
 """
 
 from __future__ import annotations
@@ -51,12 +51,13 @@ def run(job: Mapping[str, Any], platform: Platform) -> dict[str, Any]:
     except ActionFailed as failure:
         sys.stderr.write(f"{failure}\n")
         result = {"error": str(failure)} if failure.result is None else failure.result
-        return {"status": "failed", "result": plain(result), "exit_code": 1}
+        return {"status": "failed", "result": plain(result), "exit_code": 1, "error": str(failure)}
     except SystemExit as leave:
         return _exit_outcome(leave)
-    except BaseException:  # noqa: BLE001  # the edge of the child: whatever it was, the platform hears of it
+    except BaseException as error:  # noqa: BLE001  # the edge of the child: whatever it was, the platform hears of it
         _print_traceback()
-        return {"status": "failed", "result": NO_RESULT, "exit_code": 1}
+        said = f"{type(error).__name__}: {error}"
+        return {"status": "failed", "result": NO_RESULT, "exit_code": 1, "error": said}
     finally:
         _flush()
 

@@ -168,7 +168,7 @@ def test_action_failed_is_a_failure_with_a_sentence_and_a_result(attempt, capsys
         def f():
             raise ActionFailed("no disk", {"free": 0})
     """
-    assert attempt(code) == {"status": "failed", "result": {"free": 0}, "exit_code": 1}
+    assert attempt(code) == {"status": "failed", "result": {"free": 0}, "exit_code": 1, "error": "no disk"}
     assert capsys.readouterr().err == "no disk\n"
 
 
