@@ -8,9 +8,10 @@ throws the state away and replays. The same state and signal always give the sam
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
-from st_ops.errors import Conflict, InvalidInput, NotFound
+from st_ops.errors import Conflict, NotFound
 from st_ops.model.status import Status
 from st_ops.workflows import facts as f
 from st_ops.workflows import signals as s
@@ -20,6 +21,7 @@ from st_ops.workflows.opening import opening
 from st_ops.workflows.output import rendered_output, unreachable
 from st_ops.workflows.preparing import Prepared, Request, prepare, request
 from st_ops.workflows.rendering import EXPECTED, Rendering, described
+from st_ops.workflows.rerunning import to_restart
 from st_ops.workflows.state import Child, Run, Staged, State, counts_as
 
 #: Most tasks without an action that may complete in one decision: past it they loop without end.
@@ -132,32 +134,9 @@ class _Decision(Branching):
     def _rerun(self, signal: s.RerunRequested) -> None:
         if not self.state.finished:
             raise Conflict("The workflow is still active; only one that is over can be rerun.")
-        restarted = self._to_restart(signal)
+        restarted = to_restart(self.state, signal.tasks)
         reset = [key for key in restarted if self.state.runs[key].name in signal.reset]
         self.emit(f.WorkflowRerun(restarted=restarted, reset=reset))
-
-    def _to_restart(self, signal: s.RerunRequested) -> list[str]:
-        latest = [self.state.runs[key] for key in self.state.latest.values()]
-        if not signal.tasks:
-            failed = [run.key for run in latest if run.failed_its_branch]
-            if not failed and not self.state.ready and not self.state.unfilled:
-                raise InvalidInput("No task of this workflow failed; name the tasks to rerun.", where="tasks")
-            return failed
-        unknown = sorted(set(signal.tasks) - {run.name for run in latest})
-        if unknown:
-            raise InvalidInput(
-                f"Cannot rerun {', '.join(unknown)}: no such task has run in this workflow.", where="tasks"
-            )
-        return self._heads([run for run in latest if run.name in signal.tasks])
-
-    def _heads(self, runs: list[Run]) -> list[str]:
-        """Those of ``runs`` that do not follow from another of them: the rest runs again by itself."""
-        wanted = {run.key for run in runs}
-        after: set[str] = set()
-        for key, run in self.state.runs.items():
-            if any(arrival.run in wanted or arrival.run in after for arrival in run.arrivals):
-                after.add(key)
-        return [run.key for run in runs if run.key not in after]
 
     def _child(self, key: str) -> Child:
         if key not in self.state.children:
@@ -272,7 +251,7 @@ class _Decision(Branching):
         room = (run.concurrency or len(run.items)) - run.count(Status.RUNNING)
         first = run.attempt > 1 and len(run.remaining) == len(run.items)
         delay = run.retry_delay if first else 0
-        chosen = list(run.remaining)[: max(0, room)] if room > 0 else []
+        chosen = list(islice(run.remaining, max(0, room)))
         return [request(task, run.items, item, scope, self.evaluate, delay=delay) for item in chosen]
 
     def _weigh(self, run: Run, ended: Status) -> None:

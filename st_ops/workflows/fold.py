@@ -37,7 +37,7 @@ def _workflow_started(state: State, fact: f.WorkflowStarted) -> None:
     state.inputs = fact.inputs
     state.root = state.last = Context.of(fact.variables, deep=fact.dialect == "orquesta")
     for name in fact.start:
-        state.ready[name, 0] = Staged(name, 0, [Arrival("", "", state.root)], state.root)
+        state.ready[name, 0] = Staged(name, 0, [Arrival("", "", state.root)], state.root, {""})
 
 
 def _task_started(state: State, fact: f.TaskStarted) -> None:
@@ -143,15 +143,15 @@ def _stage(state: State, target: f.Target, arrival: Arrival) -> None:
         state.runs[arrival.run].ends.append(arrival.context)
         return
     if staged is None:
-        staged = Staged(target.name, target.route, [arrival], arrival.context)
+        staged = Staged(target.name, target.route, [arrival], arrival.context, {arrival.source})
     else:
         staged.arrivals.append(arrival)
+        staged.sources.add(arrival.source)
         staged.context = staged.context.merge(arrival.context, state.position)
-    sources = {one.source for one in staged.arrivals}
-    if len(sources) >= (target.needs or 1):
+    if len(staged.sources) >= (target.needs or 1):
         state.ready[place] = staged
         if target.needs is not None:
-            state.joined[place] = sources
+            state.joined[place] = staged.sources
     else:
         state.waiting[place] = staged
 

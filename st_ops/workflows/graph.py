@@ -149,7 +149,11 @@ class Graph:
 
     def predecessors(self, name: str) -> tuple[str, ...]:
         """The tasks that lead to ``name``, sorted."""
-        return tuple(sorted({edge.source for edge in self.inbound.get(name, ())}))
+        return self._sources.get(name, ())
+
+    @cached_property
+    def _sources(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: tuple(sorted({edge.source for edge in edges})) for name, edges in self.inbound.items()}
 
 
 def _edges_of(task: Task) -> tuple[Edge, ...]:

@@ -9,10 +9,10 @@ from st_ops.workflows import facts as f
 from st_ops.workflows.context import Context
 from st_ops.workflows.functions import Scope
 from st_ops.workflows.graph import Graph
+from st_ops.workflows.preparing import Evaluate
 from st_ops.workflows.rendering import EXPECTED, described
 from st_ops.workflows.signals import Start
 
-Evaluate = Callable[[Any, Scope], Any]
 ScopeOf = Callable[..., Scope]
 
 

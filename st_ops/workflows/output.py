@@ -8,12 +8,13 @@ from typing import Any
 from st_ops.workflows.context import Context
 from st_ops.workflows.functions import Scope
 from st_ops.workflows.graph import Graph
+from st_ops.workflows.preparing import Evaluate
 from st_ops.workflows.rendering import EXPECTED
 from st_ops.workflows.state import State
 
 
 def rendered_output(
-    graph: Graph, state: State, evaluate: Callable[[Any, Scope], Any], scope: Callable[..., Scope]
+    graph: Graph, state: State, evaluate: Evaluate, scope: Callable[..., Scope]
 ) -> tuple[dict[str, Any], list[Exception]]:
     """The output, evaluated in order over the merged ends of all branches; and what went wrong."""
     made: dict[str, Any] = {}

@@ -11,8 +11,6 @@ from st_ops.workflows.graph import Items, Task
 
 #: Evaluates a value in a scope.
 Evaluate = Callable[[Any, Scope], Any]
-#: Makes the scope for an item (an unset one for a task without items).
-ScopeOf = Callable[..., Scope]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,8 @@ class Staged:
     route: int
     arrivals: list[Arrival]
     context: Context
+    #: The distinct tasks among the arrivals.
+    sources: set[str]
     #: Runs even though the workflow fails: clean-up named beside the command ``fail``.
     on_fail: bool = False
 

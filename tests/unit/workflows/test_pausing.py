@@ -7,6 +7,7 @@ import pytest
 from st_ops.model.status import Status
 from st_ops.workflows import signals as s
 from tests.unit.workflows.scripted import Ended, Run, orquesta
+from tests.unit.workflows.test_replaying import TEXTS, fickle
 
 TWO = """
 version: 1.0
@@ -110,3 +111,17 @@ def test_a_paused_sub_workflow_that_resumes_resumes_its_parent() -> None:
 def test_a_finished_workflow_takes_no_more_requests(signal: s.Signal) -> None:
     run = Run(orquesta(TWO)).to_end()
     assert run.send(signal) == []
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_pauses_at_every_step_change_nothing_about_the_end(name: str) -> None:
+    graph, inputs = TEXTS[name]
+    plain = Run(graph, fickle, inputs=inputs).to_end()
+    run = Run(graph, fickle, inputs=inputs).start()
+    while run.open:
+        run.send(s.PauseRequested())
+        run.finish(run.open[0])
+        if not run.open:
+            run.send(s.ResumeRequested())
+    assert sorted(run.started) == sorted(plain.started)
+    assert run.outcome.status == plain.outcome.status
