@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Callable, Iterable
 
@@ -25,17 +25,17 @@ class EntryNotFound(Exception):
 
 def prepare_path(file: str, pack_path: str = "") -> None:
     """Make importable what StackStorm makes importable: the pack's ``lib``, ``actions/lib``, and beside ``file``."""
-    folder = Path(file).resolve().parent
-    watch_folder(pack_path or str(folder))
-    front = [folder / "lib"]
+    folder = os.path.dirname(os.path.realpath(file))
+    watch_folder(pack_path or folder)
+    front = [os.path.join(folder, "lib")]
     if pack_path:
-        front = [Path(pack_path) / "lib", Path(pack_path) / "actions" / "lib", *front]
+        front = [os.path.join(pack_path, "lib"), os.path.join(pack_path, "actions", "lib"), *front]
     for path in reversed(front):
-        if str(path) not in sys.path and path.is_dir():
-            sys.path.insert(0, str(path))
+        if path not in sys.path and os.path.isdir(path):
+            sys.path.insert(0, path)
     # Last, as in StackStorm: an action may be called uuid.py and still import the real uuid.
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def load(file: str, pack_path: str = "") -> ModuleType:
@@ -43,18 +43,17 @@ def load(file: str, pack_path: str = "") -> ModuleType:
 
     Raises FileNotFoundError, SyntaxError, or whatever the module raises.
     """
-    path = Path(file).resolve()
-    real = str(path)
-    facts = path.stat()
+    real = os.path.realpath(file)
+    facts = os.stat(real)
     version = (facts.st_mtime_ns, facts.st_size)
     known = _loaded.get(real)
     if known is not None and known[0] == version:
         return known[1]
     prepare_path(real, pack_path)
     # A name of our own: a file called json.py must not become the json of everything imported later.
-    name = "st_ops_pack_" + path.stem.replace("-", "_")
+    name = "st_ops_pack_" + os.path.splitext(os.path.basename(real))[0].replace("-", "_")
     spec = importlib.util.spec_from_file_location(name, real, loader=SourceLoader(name, real))
-    if spec is None or spec.loader is None or path.suffix != ".py":
+    if spec is None or spec.loader is None or not real.endswith(".py"):
         raise EntryNotFound(f"{file} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

@@ -29,12 +29,12 @@ class SourceLoader(SourceFileLoader):
 
 def code_of(path: str) -> CodeType:
     """The compiled file at ``path``, compiled anew when it has changed. Raises OSError, SyntaxError or ValueError."""
-    facts = os.stat(path)  # noqa: PTH116 - every child pays for what pathlib touches
+    facts = os.stat(path)
     version = (facts.st_mtime_ns, facts.st_size)
     known = _compiled.get(path)
     if known is not None and known[0] == version:
         return known[1]
-    with open(path, "rb") as file:  # noqa: PTH123 - likewise
+    with open(path, "rb") as file:
         code: CodeType = compile(file.read(), path, "exec", dont_inherit=True)
     _compiled[path] = (version, code)
     return code

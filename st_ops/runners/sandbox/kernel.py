@@ -9,7 +9,6 @@ import _signal  # type: ignore[import-not-found]
 import contextlib
 import ctypes
 import os
-import signal
 from typing import Container, Iterable
 
 _PR_SET_PDEATHSIG = 1
@@ -18,12 +17,15 @@ _PR_SET_CHILD_SUBREAPER = 36
 #: Above this many process numbers, listing /proc is cheaper than asking for each number.
 _RANGE_LIMIT = 4096
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_SIGKILL = 9
+
+# Bound once: looking it up would again touch pages of its own in every child.
+_prctl = ctypes.CDLL(None).prctl
 
 
 def die_with_parent() -> None:
     """Have the kernel send SIGKILL to this process when the thread that made it is gone."""
-    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
 
 
 def become_helper(keep: int = -1) -> None:
@@ -53,7 +55,7 @@ def prefer_in_want_of_memory() -> None:
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends, wherever it moved (setsid, double fork)."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def unknown_children(known: Container[int], first: int, everywhere: bool) -> list[int]:
