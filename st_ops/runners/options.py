@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from st_ops.settings import Settings
-
 _MB = 1024 * 1024
 
 
@@ -57,22 +55,3 @@ class RunnerOptions:
     def limits_of(self, own: Mapping[str, Any]) -> dict[str, float]:
         """The limits of a run whose action declares ``own``."""
         return {**self.limits, **own}
-
-
-def options_of(settings: Settings) -> RunnerOptions:
-    """What ``settings`` say of running actions."""
-    ssh, worker = settings.ssh, settings.worker
-    return RunnerOptions(
-        grace_seconds=worker.grace_seconds,
-        output_bytes=worker.output_bytes,
-        result_bytes=worker.result_bytes,
-        work_root=str(settings.home.expanduser() / "work"),
-        ssh=SshOptions(
-            known_hosts=ssh.known_hosts,
-            key=ssh.key,
-            user=ssh.user,
-            parallel=ssh.parallel,
-            allow_partial_failure=ssh.allow_partial_failure,
-            check_host_keys=ssh.check_host_keys,
-        ),
-    )
