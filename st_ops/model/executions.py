@@ -52,6 +52,12 @@ class Execution(Model):
     idempotent: bool = False
     #: Runs so far, counting the present one.
     attempt: int = 0
+    #: How many of them a retry policy asked for.
+    retries: int = 0
+    #: Seconds that a run may take, when the request or a policy says so; None = as the action says.
+    timeout: float | None = None
+    #: It is not ready because a concurrency limit is reached.
+    waits_for_slot: bool = False
     worker_id: str | None = None
     token: int = 0
     #: Not to be claimed before this moment.

@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     Identity,
     Index,
     Integer,
@@ -40,7 +41,7 @@ def _id(name: str = "id", *, nullable: bool = False) -> Column[str]:
 # A partial index serves a query only when the query states the same condition in the same words,
 # so both use these.
 PENDING = "status = 'pending'"
-READY = "status IN ('requested', 'scheduled', 'delayed')"
+READY = "status IN ('requested', 'scheduled', 'delayed') AND waits_for_slot = false"
 HELD = "status IN ('running', 'pending', 'pausing', 'paused', 'resuming', 'canceling')"
 UNNOTICED = "parent_notified = false AND end_timestamp IS NOT NULL"
 PARENTLESS = "parent_id IS NULL"
@@ -128,6 +129,9 @@ execution = Table(
     Column("priority", Integer, nullable=False),
     Column("idempotent", Boolean, nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("timeout", Float),
+    Column("waits_for_slot", Boolean, nullable=False),
     _id("worker_id", nullable=True),
     Column("token", Integer, nullable=False),
     Column("ready_at", Micros, nullable=False),
@@ -151,6 +155,39 @@ execution = Table(
     _where("ix_execution_roots", ("created_at", "id"), PARENTLESS),
     _where("ix_execution_rule", ("rule", "created_at"), "rule IS NOT NULL"),
     Index("ix_execution_trace_id", "trace_id"),
+)
+
+#: Concurrency: one row for each limited key of an unfinished execution; it goes when the execution ends.
+#: ``admitted`` rows of a key never exceed its limit (guarantee 7). Execution order: priority, then age.
+slot = Table(
+    "slot",
+    metadata,
+    Column("execution_id", String(24), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("limit", Integer, nullable=False),
+    Column("admitted", Boolean, nullable=False),
+    Index("ix_slot_key", "key", "admitted"),
+)
+
+#: Rates: the latest start times (microseconds, JSON list) that were given out under a key.
+rate = Table(
+    "rate",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("given", Json, nullable=False),
+)
+
+#: Files that executions left. ``location`` says where the content is.
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("execution_id", String(24), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("location", Text, nullable=False),
+    Column("created_at", Micros, nullable=False),
+    Index("ix_artifact_created_at", "created_at"),
 )
 
 #: Results too large for the row, compressed (zlib): lists never read them.
@@ -257,6 +294,7 @@ worker = Table(
     Column("kind", String(16), nullable=False),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
+    Column("process", Text, nullable=False),
     Column("queues", Json, nullable=False),
     Column("labels", Json, nullable=False),
     Column("slots", Integer, nullable=False),
@@ -270,6 +308,7 @@ lease = Table(
     metadata,
     Column("name", Text, primary_key=True),
     _id("owner"),
+    Column("process", Text, nullable=False),
     Column("token", Integer, nullable=False),
     Column("expires_at", Micros, nullable=False),
 )

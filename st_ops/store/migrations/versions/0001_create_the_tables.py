@@ -119,6 +119,9 @@ def upgrade() -> None:
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("idempotent", sa.Boolean(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("retries", sa.Integer(), nullable=False),
+        sa.Column("timeout", sa.Float(), nullable=True),
+        sa.Column("waits_for_slot", sa.Boolean(), nullable=False),
         sa.Column("worker_id", sa.String(length=24), nullable=True),
         sa.Column("token", sa.Integer(), nullable=False),
         sa.Column("ready_at", sa.BigInteger(), nullable=False),
@@ -139,8 +142,8 @@ def upgrade() -> None:
             "ix_execution_ready",
             ["queue", sa.text("priority DESC"), "ready_at", "id"],
             unique=False,
-            sqlite_where=sa.text("status IN ('requested', 'scheduled', 'delayed')"),
-            postgresql_where=sa.text("status IN ('requested', 'scheduled', 'delayed')"),
+            sqlite_where=sa.text("status IN ('requested', 'scheduled', 'delayed') AND waits_for_slot = false"),
+            postgresql_where=sa.text("status IN ('requested', 'scheduled', 'delayed') AND waits_for_slot = false"),
         )
         batch_op.create_index(
             "ix_execution_held",
@@ -199,6 +202,32 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "slot",
+        sa.Column("execution_id", sa.String(length=24), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("limit", sa.Integer(), nullable=False),
+        sa.Column("admitted", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("execution_id", "key", name=op.f("pk_slot")),
+    )
+    op.create_index("ix_slot_key", "slot", ["key", "admitted"], unique=False)
+    op.create_table(
+        "rate",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("given", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_rate")),
+    )
+    op.create_table(
+        "artifact",
+        sa.Column("execution_id", sa.String(length=24), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("location", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("execution_id", "name", name=op.f("pk_artifact")),
+    )
+    op.create_index("ix_artifact_created_at", "artifact", ["created_at"], unique=False)
+    op.create_table(
         "execution_result",
         sa.Column("execution_id", sa.String(length=24), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
@@ -220,6 +249,7 @@ def upgrade() -> None:
         "lease",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("owner", sa.String(length=24), nullable=False),
+        sa.Column("process", sa.Text(), nullable=False),
         sa.Column("token", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
@@ -290,6 +320,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("process", sa.Text(), nullable=False),
         sa.Column("queues", sa.Text(), nullable=False),
         sa.Column("labels", sa.Text(), nullable=False),
         sa.Column("slots", sa.Integer(), nullable=False),
@@ -318,6 +349,9 @@ def downgrade() -> None:
         "enforcement",
         "event",
         "execution",
+        "slot",
+        "rate",
+        "artifact",
         "execution_result",
         "key_value",
         "lease",
