@@ -27,7 +27,9 @@ from st_ops.expressions.jinja import Templates
 from st_ops.home import Home
 from st_ops.intake.accept import Intake
 from st_ops.intake.sources import SOURCES
+from st_ops.model.base import Object
 from st_ops.model.events import TriggerInstance
+from st_ops.model.executions import Execution
 from st_ops.model.identity import now
 from st_ops.model.resources import Rule
 from st_ops.packs.catalog import Catalog
@@ -196,11 +198,17 @@ class Platform:
         rendering = Rendering(Templates(self.key_values.decrypt))
         definitions = Definitions()
         live = LiveWorkflows(definitions, rendering, self.box)
-        starting = Starting(definitions, live, self.box, lambda: self.url)
+        starting = Starting(definitions, live, self._run_values, lambda: self.url)
         return [WorkflowEngine(
             self.database, self.bus, self.catalog, self.lifecycle, self.requests, self.key_values, self.configs,
             live, starting, self.settings.worker, self.settings.bus.sweep_seconds,
         )]  # fmt: skip
+
+    def _run_values(self, execution: Execution) -> Object:
+        action = self.catalog.cached().action(execution.action)
+        return self.parameters.for_run(
+            action, execution.parameters, user=execution.user, context=execution.context
+        )
 
     def _rules_stage(self) -> Sequence[Part]:
         return [RulesEngine(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from st_ops.errors import ExpressionError, InvalidInput
 from st_ops.expressions.masking import secret_names
+from st_ops.model.base import Object
 from st_ops.model.executions import Execution
+from st_ops.model.runner_types import resolve
 from st_ops.packs.catalog import Snapshot
-from st_ops.security.secrets import SecretBox
 from st_ops.store.database import Tx
 from st_ops.workflows import signals as s
 from st_ops.workflows.definitions import Definitions, read_definition
@@ -22,12 +24,13 @@ class Starting:
         self,
         definitions: Definitions,
         live: LiveWorkflows,
-        box: SecretBox,
+        values: Callable[[Execution], Object],
         api_url: Callable[[], str],
     ) -> None:
+        """``values`` answers an execution's parameters as a run gets them: opened, defaults filled in, cast."""
         self._definitions = definitions
         self._live = live
-        self._box = box
+        self._values = values
         self._api_url = api_url
 
     def begin(
@@ -47,13 +50,16 @@ class Starting:
         graph, errors = self._definitions.compile(workflow.runner, text)
         if graph is None or errors:
             return None, errors
+        try:
+            self._inputs(workflow)
+        except (InvalidInput, ExpressionError) as exc:
+            return None, [_content(str(exc))]
         # A log that could hold a secret in the clear is sealed.
         sealed = bool(secret_names(action.parameters)) or "decrypt" in text
         return self._live.begin(tx, workflow.id, graph, text, sealed=sealed), []
 
     def signal(self, workflow: Execution) -> s.Start:
         """The first signal: the parameters, and what Orquesta shows as ``ctx().st2`` and ``ctx().parent``."""
-        inputs = {key: self._box.open_values(value) for key, value in workflow.parameters.items()}
         platform = {
             "action_execution_id": workflow.id,
             "workflow_execution_id": workflow.id,
@@ -67,9 +73,18 @@ class Starting:
             if name in workflow.context:
                 platform[name] = workflow.context[name]
         return s.Start(
-            inputs=inputs,
+            inputs=self._inputs(workflow),
             context={"st2": platform, "parent": workflow.context.get("parent", workflow.context)},
         )
+
+    def _inputs(self, workflow: Execution) -> Object:
+        """The action's parameters. One that has neither value nor default is left to the workflow's own default."""
+        of_the_runner = resolve(workflow.runner).parameters
+        return {
+            name: value
+            for name, value in self._values(workflow).items()
+            if name not in of_the_runner and (value is not None or name in workflow.parameters)
+        }
 
 
 def _content(message: str) -> dict[str, Any]:
