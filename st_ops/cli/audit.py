@@ -30,7 +30,10 @@ def list_(
     ] = None,
     execution: Annotated[
         str | None,
-        typer.Option(help="Everything of the trace this execution belongs to, in order.", metavar="ID"),
+        typer.Option(
+            help="Everything of the trace this execution belongs to, in order; 'last' is the newest.",
+            metavar="ID",
+        ),
     ] = None,
     actor: Annotated[str | None, typer.Option(help="Only done by this one.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only of this kind: execution, rule, key_value …")] = None,
@@ -41,6 +44,8 @@ def list_(
 ) -> None:
     """List audit entries: a trace from its beginning, otherwise the newest first."""
     with connect(home) as client:
+        if execution == "last":
+            execution = client.get("/executions/last", include_attributes="id")["id"]
         found = client.get(
             "/audit", trace_id=trace, execution=execution, actor=actor, kind=kind, verb=verb, limit=limit,
             sort_asc="true" if trace or execution else None,

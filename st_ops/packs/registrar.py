@@ -57,6 +57,8 @@ class Registrar:
 
     def _load(self, refs: Sequence[str]) -> tuple[list[LoadedPack], list[dict[str, Any]]]:
         found = discover(self._roots)
+        for problem in found.problems:
+            log.warning("%s", problem)
         for ref in refs:
             if ref not in found.folders:
                 raise NotFound(
