@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 from collections.abc import Sequence
 
@@ -54,11 +52,7 @@ class Reaper:
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
 
     def open(self) -> None:
-        """Declare this host's dead processes lost at once, then watch the leases."""
-        with self._database.write() as tx:
-            for worker in workers.find(tx):
-                if worker.host == socket.gethostname() and not _alive(worker.pid):
-                    workers.unregister(tx, worker.id)
+        """Take up what was left behind at once, then watch the leases."""
         self.sweep()
         self._thread.start()
 
@@ -79,10 +73,7 @@ class Reaper:
         """One round; answers the executions that were moved."""
         bells = Bells()
         with self._database.write() as tx:
-            for worker in workers.reap_lapsed(tx):
-                log.warning(
-                    "Worker %s on %s was lost.", worker.id, worker.host, extra=facts(worker_id=worker.id)
-                )
+            workers.reap_lost(tx)
             # Workflows of a lost engine are adopted by a living one, not moved.
             plain = [entry for entry in workers.orphans(tx) if entry.queue != WORKFLOW_QUEUE]
             self._move(tx, plain, bells)
@@ -97,13 +88,3 @@ class Reaper:
                 done.move.reason,
                 extra=facts(execution_id=done.move.execution_id, status=done.move.status),
             )
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -45,6 +45,8 @@ class Worker(Model):
     kind: str = "runner"
     host: str
     pid: int
+    #: Tells it from every other process there ever was (store/processes.py); "" says nothing.
+    process: str = ""
     queues: list[str] = Field(default_factory=list)
     labels: list[str] = Field(default_factory=list)
     slots: int = 0

@@ -13,7 +13,7 @@ from st_ops.logs import facts
 from st_ops.model.identity import new_id, now
 from st_ops.model.records import Worker
 from st_ops.settings import WorkerSettings
-from st_ops.store import workers
+from st_ops.store import processes, workers
 from st_ops.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -60,10 +60,12 @@ class Membership:
 
     def _register(self) -> None:
         entry = Worker(
-            id=self.id, kind=self._kind, host=socket.gethostname(), pid=os.getpid(), queues=self._settings.queues,
-            labels=self._settings.labels, slots=self._settings.slots, expires_at=now(),
+            id=self.id, kind=self._kind, host=socket.gethostname(), pid=os.getpid(), process=processes.here(),
+            queues=self._settings.queues, labels=self._settings.labels, slots=self._settings.slots, expires_at=now(),
         )  # fmt: skip
         with self._database.write() as tx:
+            # What a killed process of this host held is free at once, not when its lease lapses.
+            workers.reap_lost(tx)
             workers.register(tx, entry, self._settings.lease_seconds)
         log.info("Registered.", extra=facts(worker_id=self.id, kind=self._kind))
 

@@ -6,20 +6,25 @@ comparisons use the database's clock.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from st_ops.logs import facts
 from st_ops.model.executions import Execution
 from st_ops.model.identity import from_micros
 from st_ops.model.records import Worker
 from st_ops.model.status import Status
 from st_ops.store import executions
 from st_ops.store.database import Tx
+from st_ops.store.processes import gone, here
 from st_ops.store.schema import HELD, execution, lease, worker
 from st_ops.store.types import DbNow
+
+log = logging.getLogger(__name__)
 
 
 def _after(tx: Tx, seconds: float) -> object:
@@ -64,11 +69,19 @@ def unregister(tx: Tx, worker_id: str) -> None:
     tx.execute(delete(worker).where(worker.c.id == worker_id))
 
 
-def reap_lapsed(tx: Tx) -> list[Worker]:
-    """Declare workers lost whose lease lapsed, and answer them; each is answered to one caller only."""
-    lapsed = text("expires_at <= :moment").bindparams(moment=tx.execute(select(DbNow())).scalar_one())
-    query = select(worker).where(lapsed).with_for_update(skip_locked=True)
+def reap_lost(tx: Tx) -> list[Worker]:
+    """Declare workers lost whose lease lapsed, or whose process on this host ended without a word, and answer them.
+
+    Each is answered to one caller only.
+    """
+    dead = [process for process in tx.execute(select(worker.c.process).distinct()).scalars() if gone(process)]
+    moment = from_micros(tx.execute(select(DbNow())).scalar_one())
+    lost_now = or_(worker.c.expires_at <= moment, worker.c.process.in_(dead))
+    query = select(worker).where(lost_now).with_for_update(skip_locked=True)
     lost = [Worker.model_validate(dict(row)) for row in tx.execute(query).mappings()]
+    for entry in lost:
+        what = facts(worker_id=entry.id, kind=entry.kind, pid=entry.pid)
+        log.warning("Worker %s on %s was lost.", entry.id, entry.host, extra=what)
     if lost:
         tx.execute(delete(worker).where(worker.c.id.in_([entry.id for entry in lost])))
     return lost
@@ -114,19 +127,23 @@ def adopt(tx: Tx, execution_ids: Collection[str], lost_worker: str | None, engin
 
 
 def take_lease(tx: Tx, name: str, owner: str, seconds: float) -> int | None:
-    """Take or extend the named lease; answers its fencing token, or None while another holds it."""
+    """Take or extend the named lease; answers its fencing token, or None while another holds it.
+
+    What a process of this host held that has ended is free.
+    """
     moment = tx.execute(select(DbNow())).scalar_one()
     until = from_micros(moment) + timedelta(seconds=seconds)
     row = tx.execute(select(lease).where(lease.c.name == name).with_for_update()).mappings().first()
     if row is None:
         dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-        values = {"name": name, "owner": owner, "token": 1, "expires_at": until}
+        values = {"name": name, "owner": owner, "process": here(), "token": 1, "expires_at": until}
         place = dialect.insert(lease).values(values).on_conflict_do_nothing().returning(lease.c.token)
         return 1 if tx.execute(place).first() is not None else None
-    if row["owner"] != owner and row["expires_at"] > from_micros(moment):
+    if row["owner"] != owner and row["expires_at"] > from_micros(moment) and not gone(row["process"]):
         return None
     token: int = row["token"] + (1 if row["owner"] != owner else 0)
-    tx.execute(update(lease).where(lease.c.name == name).values(owner=owner, token=token, expires_at=until))
+    values = {"owner": owner, "process": here(), "token": token, "expires_at": until}
+    tx.execute(update(lease).where(lease.c.name == name).values(values))
     return token
 
 

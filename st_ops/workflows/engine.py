@@ -101,6 +101,8 @@ class WorkflowEngine:
     def _adopt(self) -> None:
         """Take over workflows whose engine is gone."""
         with self._database.write() as tx:
+            # Also where no worker runs that would notice.
+            workers.reap_lost(tx)
             orphans = [entry for entry in workers.orphans(tx) if entry.queue == WORKFLOW_QUEUE]
             won = [
                 identifier

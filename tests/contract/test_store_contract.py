@@ -331,9 +331,9 @@ def test_a_lapsed_worker_is_reaped_by_one_and_told_so(store: Database) -> None:
     with store.write() as tx:
         workers.register(tx, worker, lease_seconds=-1)
     with store.write() as tx:
-        assert [entry.id for entry in workers.reap_lapsed(tx)] == [worker.id]
+        assert [entry.id for entry in workers.reap_lost(tx)] == [worker.id]
     with store.write() as tx:
-        assert workers.reap_lapsed(tx) == []
+        assert workers.reap_lost(tx) == []
         assert workers.heartbeat(tx, worker.id, 15) is False
 
 
@@ -342,7 +342,7 @@ def test_a_heartbeat_keeps_a_worker_alive(store: Database) -> None:
     with store.write() as tx:
         workers.register(tx, worker, lease_seconds=-1)
         assert workers.heartbeat(tx, worker.id, 15) is True
-        assert workers.reap_lapsed(tx) == []
+        assert workers.reap_lost(tx) == []
         assert workers.set_draining(tx, worker.id) is True
         (listed,) = workers.find(tx, "runner")
     assert (listed.draining, listed.labels) == (True, ["a=b"])
