@@ -23,7 +23,7 @@ from st_ops.model.resources import Rule
 from st_ops.packs.catalog import Catalog, Snapshot
 from st_ops.rules.enforce import action_context, render_action
 from st_ops.rules.matcher import Match, RuleSet
-from st_ops.rules.partitions import Partitions
+from st_ops.rules.partitions import Partitions, numbers_of, still_held
 from st_ops.security.key_values import KeyValues
 from st_ops.settings import RulesSettings, WorkerSettings
 from st_ops.store import audit, events
@@ -66,7 +66,7 @@ class RulesEngine:
         self._rules: tuple[int, RuleSet] = (-2, RuleSet([], self._templates))
         self._partitions = Partitions(database, lease.lease_seconds)
         self._membership = Membership(
-            database, kind="rules", settings=lease, on_beat=self._balance, on_lost=self._balance
+            database, kind="rules", settings=lease, on_beat=self._balance, on_lost=self._lose
         )
         self._loop = EngineLoop("rules", bus, [Topic.EVENT_ACCEPTED], self._drain, sweep_seconds)
 
@@ -86,6 +86,11 @@ class RulesEngine:
         if self._partitions.balance(self._membership.id):
             self._loop.wake()
 
+    def _lose(self) -> None:
+        # Under the name that is about to be given up; the next beat takes a share under the new one.
+        log.error("The lease of this rules engine lapsed; others match what it held.")
+        self._partitions.release(self._membership.id)
+
     def _rule_set(self, snapshot: Snapshot) -> RuleSet:
         version, rules = self._rules
         if version != snapshot.version:
@@ -95,7 +100,8 @@ class RulesEngine:
 
     def _drain(self) -> bool:
         """Match one batch; True when there may be more."""
-        numbers = self._partitions.numbers()
+        held = self._partitions.held()
+        numbers = numbers_of(held)
         if numbers == []:
             return False
         with self._database.read() as tx:
@@ -107,7 +113,7 @@ class RulesEngine:
         decided = [(event, self._match(rules, event)) for event in batch]
         bells = Bells()
         with self._database.write() as tx:
-            if not self._partitions.still_held(tx, self._membership.id):
+            if not still_held(tx, self._membership.id, held):
                 log.warning("Partitions were lost meanwhile; another engine matches these events.")
                 return False
             self._record(tx, snapshot, decided, bells)

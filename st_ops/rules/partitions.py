@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from st_ops.store import workers
 from st_ops.store.database import Database, Tx
@@ -45,15 +46,24 @@ class Partitions:
         with self._database.write() as tx:
             workers.release_leases(tx, owner)
 
-    def numbers(self) -> list[int] | None:
-        """The partitions held; None when that is all of them."""
-        if len(self._held) == GROUPS:
-            return None
-        return [number for number in range(PARTITIONS) if number % GROUPS in self._held]
+    def held(self) -> Mapping[int, int]:
+        """Group → fencing token of those held now."""
+        return self._held
 
-    def still_held(self, tx: Tx, owner: str) -> bool:
-        """True when every group is still ours, in this transaction and until its commit."""
-        return all(workers.holds_lease(tx, _name(group), owner, token) for group, token in self._held.items())
+
+def numbers_of(held: Mapping[int, int]) -> list[int] | None:
+    """The partitions of these groups; None when that is all there are."""
+    if len(held) == GROUPS:
+        return None
+    return [number for number in range(PARTITIONS) if number % GROUPS in held]
+
+
+def still_held(tx: Tx, owner: str, held: Mapping[int, int]) -> bool:
+    """True when every one of these groups is still ours, in this transaction and until its commit.
+
+    Those of the beginning of the work count, not those held now: a group that was let go of meanwhile is another's.
+    """
+    return all(workers.holds_lease(tx, _name(group), owner, token) for group, token in held.items())
 
 
 def _name(group: int) -> str:
