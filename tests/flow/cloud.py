@@ -96,9 +96,7 @@ class Cloud:
             Filters=[{"Name": "tag:managed_by", "Values": ["st_ops"]}]
         )["Reservations"]
         entries = {
-            entry["InstanceId"]: entry
-            for group in [*reservations, *tagged]
-            for entry in group["Instances"]
+            entry["InstanceId"]: entry for group in [*reservations, *tagged] for entry in group["Instances"]
         }
         records = self.client("route53").list_resource_record_sets(HostedZoneId=self.zone_id)
         health = self.client("elbv2").describe_target_health(TargetGroupArn=self.target_group)

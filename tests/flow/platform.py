@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -24,6 +23,9 @@ STAGES = ("api", "rules", "workflows", "runner", "sensors", "schedules")
 
 OVER = frozenset({"succeeded", "failed", "timeout", "abandoned", "canceled"})
 
+#: Seconds a process has to end when it is asked to.
+_STOP_SECONDS = 30
+
 #: Seconds; short enough to wait for, long enough for a loaded machine to extend a lease in time.
 _QUICK: dict[str, Any] = {
     "worker": {"lease_seconds": 4.0, "heartbeat_seconds": 0.5, "drain_seconds": 1.0, "grace_seconds": 2.0},
@@ -42,6 +44,11 @@ class Process:
         self._environment = {**clean_environment(home), **environment}
         self._child: subprocess.Popen[bytes] | None = None
         self._read_from = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether it was ever started."""
+        return self._child is not None
 
     @property
     def pid(self) -> int:
@@ -69,15 +76,19 @@ class Process:
         return None if self._child is None else self._child.poll()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        os.kill(self.pid, number)
+        """Send it a signal, if it lives."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(number)
 
-    def end(self, number: signal.Signals) -> None:
-        """Signal it, once, and wait for its end. Idempotent."""
-        if self._child is None or self._child.poll() is not None:
-            return
-        self._child.send_signal(number)
-        self._child.wait(30)
+    def await_end(self) -> int:
+        """Its exit code, once it has ended. A process that will not end is killed, and that is a failure."""
+        assert self._child is not None
+        try:
+            return self._child.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+            raise AssertionError(f"{self.name} did not end within {_STOP_SECONDS} s") from None
 
 
 class Platform:
@@ -108,11 +119,10 @@ class Platform:
             path.parent.mkdir(exist_ok=True)
             path.write_text(yaml.safe_dump(dict(config)))
         self.settings = _merged(_QUICK, settings or {})
-        server = {"server": {"port": self.port}, "packs": {"dirs": [str(folder) for folder in packs]}}
+        dirs = [str(folder) for folder in packs]
+        server: dict[str, dict[str, Any]] = {"server": {"port": self.port}, "packs": {"dirs": dirs}}
         environment = {"ST_OPS_HOME": str(home), **_variables(_merged(self.settings, server))}
-        self.processes = {
-            name: Process(guard, name, home, environment) for name in (stages or ("up",))
-        }
+        self.processes = {name: Process(guard, name, home, environment) for name in (stages or ("up",))}
         self.http = httpx.Client(base_url=f"{self.url}/v1", timeout=20, trust_env=False)
 
     # --- processes ---
@@ -142,13 +152,18 @@ class Platform:
 
     def kill(self, *names: str) -> None:
         """SIGKILL these processes (all, when none is named) and reap them."""
-        for name in names or self.processes:
-            self.processes[name].end(signal.SIGKILL)
+        self._end(signal.SIGKILL, names)
 
     def stop(self, *names: str) -> None:
         """Ask these processes (all, when none is named) to end, and wait until they did."""
-        for name in names or self.processes:
-            self.processes[name].end(signal.SIGTERM)
+        self._end(signal.SIGTERM, names)
+
+    def _end(self, number: signal.Signals, names: Sequence[str]) -> None:
+        ending = [self.processes[name] for name in names or self.processes if self.processes[name].started]
+        for process in ending:
+            process.signal(number)
+        for process in ending:
+            process.await_end()
 
     def restart(self, *names: str, more: Mapping[str, str] | None = None) -> None:
         """SIGKILL and start again."""
@@ -159,10 +174,9 @@ class Platform:
         """End everything."""
         self.http.close()
         for process in self.processes.values():
-            try:
-                process.end(signal.SIGTERM)
-            except subprocess.TimeoutExpired:
-                process.end(signal.SIGKILL)
+            # One that a test froze would not hear the other signal.
+            process.signal(signal.SIGCONT)
+        self.stop()
 
     def log_tail(self, lines: int = 60) -> str:
         """What the processes printed last."""

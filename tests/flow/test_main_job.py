@@ -53,7 +53,12 @@ def assert_audited(platform: Platform, event: str) -> None:
 
 @pytest.mark.slow
 def test_the_main_job_on_postgresql_and_rabbitmq_with_a_process_for_each_stage(
-    make_platform: MakePlatform, main_job_configs, cloud: Cloud, sshd: Sshd, postgres_url: str, rabbitmq_url: str
+    make_platform: MakePlatform,
+    main_job_configs,
+    cloud: Cloud,
+    sshd: Sshd,
+    postgres_url: str,
+    rabbitmq_url: str,
 ) -> None:
     platform = make_platform(
         stages=STAGES,
