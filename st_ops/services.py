@@ -191,7 +191,7 @@ class Platform:
         self.worker = Worker(
             self.database, self.bus, self.catalog, self.lifecycle, running, writer, settings, sweep
         )
-        reaper = Reaper(self.database, self.bus, self.lifecycle, interval=settings.lease_seconds / 3)
+        reaper = Reaper(self.database, self.bus, self.lifecycle, lease_seconds=settings.lease_seconds)
         return [_Closing(runners.close), writer, self.worker, reaper]
 
     def _workflow_stage(self) -> Sequence[Part]:

@@ -58,9 +58,20 @@ class Desk:
         """These are recorded."""
         with self._lock:
             for report in reports:
-                self._running.pop(report.execution.id, None)
-            if not self._running:
-                self._empty.set()
+                self._forget(report.execution)
+
+    def drop(self, execution: Execution) -> None:
+        """It was not run."""
+        with self._lock:
+            self._forget(execution)
+
+    def _forget(self, execution: Execution) -> None:
+        present = self._running.get(execution.id)
+        # It may have come back under a new token while its first run was still ending.
+        if present is not None and present[0].token == execution.token:
+            del self._running[execution.id]
+        if not self._running:
+            self._empty.set()
 
     def running(self) -> list[Execution]:
         """What was claimed and is not recorded as over."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 from st_ops.bus.interface import Bus
+from st_ops.errors import Unavailable
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.logs import facts
 from st_ops.model.executions import WORKFLOW_QUEUE, Execution
@@ -42,17 +44,19 @@ def decide(execution: Execution) -> Move:
 class Reaper:
     """Notices lapsed leases, on any node, and moves what the lost workers held."""
 
-    def __init__(self, database: Database, bus: Bus, lifecycle: Lifecycle, *, interval: float) -> None:
-        """``interval``: seconds between two looks."""
+    def __init__(self, database: Database, bus: Bus, lifecycle: Lifecycle, *, lease_seconds: float) -> None:
+        """``lease_seconds``: how long a worker may be silent; looked at three times within that."""
         self._database = database
         self._bus = bus
         self._lifecycle = lifecycle
-        self._interval = interval
+        self._lease_seconds = lease_seconds
+        self._trusts_from = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
 
     def open(self) -> None:
         """Take up what was left behind at once, then watch the leases."""
+        self._be_patient()
         self.sweep()
         self._thread.start()
 
@@ -63,17 +67,24 @@ class Reaper:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._closing.wait(self._interval):
+        while not self._closing.wait(self._lease_seconds / 3):
             try:
                 self.sweep()
+            except Unavailable as exc:
+                log.warning("Lost workers cannot be looked for: %s", exc)
+                self._be_patient()
             except Exception:  # the edge of this loop: the next round tries again
                 log.exception("Looking for lost workers failed.")
+
+    def _be_patient(self) -> None:
+        # While the store is away nobody can extend a lease: all get the time to do so once it is back.
+        self._trusts_from = time.monotonic() + self._lease_seconds
 
     def sweep(self) -> list[Execution]:
         """One round; answers the executions that were moved."""
         bells = Bells()
         with self._database.write() as tx:
-            workers.reap_lost(tx)
+            workers.reap_lost(tx, lapsed=time.monotonic() >= self._trusts_from)
             # Workflows of a lost engine are adopted by a living one, not moved.
             plain = [entry for entry in workers.orphans(tx) if entry.queue != WORKFLOW_QUEUE]
             self._move(tx, plain, bells)

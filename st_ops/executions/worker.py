@@ -147,6 +147,9 @@ class Worker:
     def _claim(self, tx: Tx, free: int) -> list[Execution]:
         if free <= 0:
             return []
+        if workers.get(tx, self.membership.id) is None:
+            # Declared lost: what it took now would be an orphan. The next heartbeat registers it anew.
+            return []
         # Seen in this transaction, so that every claimed action is run as it is registered now.
         self._catalog.current(tx)
         return executions.claim(tx, self.membership.id, self._settings.queues, self._settings.labels, free)
@@ -183,5 +186,22 @@ class Worker:
             self._pool.submit(self._run, execution, stop)
 
     def _run(self, execution: Execution, stop: Stop) -> None:
+        if self.membership.overdue and not self._still_ours(execution, stop):
+            # This process stood still since the claim: another one has it, or it was given up.
+            log.warning("Not run: it was taken from this worker.", extra=facts(execution_id=execution.id))
+            self._desk.drop(execution)
+            return
         self._desk.hand_in(self._running.run(execution, stop, self.membership.id))
         self._loop.wake()
+
+    def _still_ours(self, execution: Execution, stop: Stop) -> bool:
+        while True:
+            try:
+                with self._database.read() as tx:
+                    present = executions.get(tx, execution.id, result=False)
+                return present is not None and (present.token, present.worker_id) == (
+                    execution.token, self.membership.id)  # fmt: skip
+            except Unavailable as exc:
+                log.warning("Whose execution it is cannot be asked: %s", exc, extra=facts(execution_id=execution.id))
+                if stop.wait(self._settings.heartbeat_seconds):
+                    return False

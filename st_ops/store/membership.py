@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 from st_ops.errors import StOpsError
@@ -39,6 +40,7 @@ class Membership:
         self._settings = settings
         self._on_beat = on_beat
         self._on_lost = on_lost
+        self._extended_at = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat-{kind}", daemon=True)
 
@@ -58,15 +60,22 @@ class Membership:
         except StOpsError as exc:
             log.warning("Signing off failed; the lease will lapse by itself: %s", exc)
 
+    @property
+    def overdue(self) -> bool:
+        """True when the lease was not extended for so long that all that is held may belong to others by now."""
+        return time.monotonic() > self._extended_at + self._settings.lease_seconds
+
     def _register(self) -> None:
         entry = Worker(
             id=self.id, kind=self._kind, host=socket.gethostname(), pid=os.getpid(), process=processes.here(),
             queues=self._settings.queues, labels=self._settings.labels, slots=self._settings.slots, expires_at=now(),
         )  # fmt: skip
+        moment = time.monotonic()
         with self._database.write() as tx:
             # What a killed process of this host held is free at once, not when its lease lapses.
-            workers.reap_lost(tx)
+            workers.reap_lost(tx, lapsed=False)
             workers.register(tx, entry, self._settings.lease_seconds)
+        self._extended_at = moment
         log.info("Registered.", extra=facts(worker_id=self.id, kind=self._kind))
 
     def _run(self) -> None:
@@ -80,11 +89,13 @@ class Membership:
                 log.exception("A heartbeat failed.")
 
     def _beat(self) -> None:
+        moment = time.monotonic()
         with self._database.write() as tx:
             alive = workers.heartbeat(tx, self.id, self._settings.lease_seconds)
             row = workers.get(tx, self.id) if alive else None
         if row is not None:
             self.draining = row.draining
+            self._extended_at = moment
             return
         self._on_lost()
         # Under a new name: whatever the old one held is no longer ours.

@@ -167,6 +167,7 @@ slot = Table(
     Column("limit", Integer, nullable=False),
     Column("admitted", Boolean, nullable=False),
     Index("ix_slot_key", "key", "admitted"),
+    _where("ix_slot_waiting", ("key",), "admitted = false"),
 )
 
 #: Rates: the latest start times (microseconds, JSON list) that were given out under a key.

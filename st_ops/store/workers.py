@@ -10,7 +10,7 @@ import logging
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import delete, func, insert, or_, select, text, update
+from sqlalchemy import and_, delete, func, insert, literal, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.logs import facts
@@ -69,14 +69,15 @@ def unregister(tx: Tx, worker_id: str) -> None:
     tx.execute(delete(worker).where(worker.c.id == worker_id))
 
 
-def reap_lost(tx: Tx) -> list[Worker]:
-    """Declare workers lost whose lease lapsed, or whose process on this host ended without a word, and answer them.
+def reap_lost(tx: Tx, *, lapsed: bool = True) -> list[Worker]:
+    """Declare workers lost whose process on this host ended without a word or whose lease lapsed, and answer them.
 
-    Each is answered to one caller only.
+    Each is answered to one caller only. ``lapsed`` false: only the former, which is certain. A lapsed lease says
+    nothing when the store was away: no worker could extend its own then.
     """
     dead = [process for process in tx.execute(select(worker.c.process).distinct()).scalars() if gone(process)]
     moment = from_micros(tx.execute(select(DbNow())).scalar_one())
-    lost_now = or_(worker.c.expires_at <= moment, worker.c.process.in_(dead))
+    lost_now = or_(worker.c.process.in_(dead), and_(literal(lapsed), worker.c.expires_at <= moment))
     query = select(worker).where(lost_now).with_for_update(skip_locked=True)
     lost = [Worker.model_validate(dict(row)) for row in tx.execute(query).mappings()]
     for entry in lost:

@@ -101,8 +101,8 @@ class WorkflowEngine:
     def _adopt(self) -> None:
         """Take over workflows whose engine is gone."""
         with self._database.write() as tx:
-            # Also where no worker runs that would notice.
-            workers.reap_lost(tx)
+            # Also on a host where no worker runs that would notice.
+            workers.reap_lost(tx, lapsed=False)
             orphans = [entry for entry in workers.orphans(tx) if entry.queue == WORKFLOW_QUEUE]
             won = [
                 identifier

@@ -210,6 +210,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("execution_id", "key", name=op.f("pk_slot")),
     )
     op.create_index("ix_slot_key", "slot", ["key", "admitted"], unique=False)
+    op.create_index(
+        "ix_slot_waiting",
+        "slot",
+        ["key"],
+        unique=False,
+        sqlite_where=sa.text("admitted = false"),
+        postgresql_where=sa.text("admitted = false"),
+    )
     op.create_table(
         "rate",
         sa.Column("key", sa.Text(), nullable=False),
