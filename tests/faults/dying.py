@@ -1,8 +1,8 @@
-"""``python -m tests.faults.dying up | serve STAGE…``: the platform, which SIGKILLs itself at a named moment.
+"""``python -m tests.faults.dying up | serve STAGE…``: the platform, which signals itself at a named moment.
 
-``DIE_AT`` names it: ``before`` or ``after`` the commit of the transaction that records ``verb`` of ``subject`` in the
-audit log, as ``before verb subject``. The subject is a workflow's task, or the ref of what the entry is about. Such a
-kill is exact where one from outside would have to be lucky.
+``DIE_AT`` (SIGKILL) or ``FREEZE_AT`` (SIGSTOP) names it as ``before verb subject`` or ``after verb subject``: before or
+after the commit of the transaction that records the verb of the subject in the audit log. The subject is a workflow's
+task, or the ref of what the entry is about. Such a signal is exact where one from outside would have to be lucky.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from tests.flow import launch
 
 #: Names the moment in the environment.
 DIE_AT = "DIE_AT"
+FREEZE_AT = "FREEZE_AT"
 
 
-def arm(moment: str) -> None:
-    """Die at ``moment``."""
+def arm(moment: str, number: signal.Signals) -> None:
+    """Send ourselves the signal at ``moment``, once."""
     when, verb, subject = moment.split(" ")
     seen: list[Tx] = []
     record, write = audit.record, Database.write
@@ -38,19 +39,17 @@ def arm(moment: str) -> None:
         with write(database) as tx:
             yield tx
             if when == "before" and tx in seen:
-                _die()
+                os.kill(os.getpid(), number)
         if tx in seen:
-            _die()
+            seen.clear()
+            os.kill(os.getpid(), number)
 
     audit.record = recorded
     Database.write = written  # type: ignore[method-assign]
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 if __name__ == "__main__":
-    if os.environ.get(DIE_AT):
-        arm(os.environ[DIE_AT])
+    for name, number in ((DIE_AT, signal.SIGKILL), (FREEZE_AT, signal.SIGSTOP)):
+        if os.environ.get(name):
+            arm(os.environ[name], number)
     sys.exit(launch.main(sys.argv[1:]))

@@ -6,9 +6,9 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.flow.fixtures import add_logs, cloud, main_job_configs, make_platform
+from tests.flow.fixtures import add_logs, cloud, main_job_configs, make_platform, shared_store
 
-__all__ = ["cloud", "main_job_configs", "make_platform"]
+__all__ = ["cloud", "main_job_configs", "make_platform", "shared_store"]
 
 
 @pytest.hookimpl(wrapper=True)

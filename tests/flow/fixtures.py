@@ -65,3 +65,12 @@ def add_logs(item: pytest.Item, report: pytest.TestReport) -> None:
     """Show what the platforms of a failed test printed."""
     for platform in item.stash.get(_PLATFORMS, []) if report.failed else []:
         report.sections.append((f"log of {platform.home.name}", platform.log_tail()))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shared_store(request: pytest.FixtureRequest, redis_url: str) -> dict[str, dict[str, Any]]:
+    """Settings of a store and a bus that several processes may use at once."""
+    store = (
+        {"store": {"url": request.getfixturevalue("postgres_url")}} if request.param == "postgresql" else {}
+    )
+    return {**store, "bus": {"url": redis_url, "sweep_seconds": 0.5}}

@@ -6,13 +6,15 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
 
+from st_ops.store.database import Database, Tx
 from tests.servers.process import Guard, clean_environment, free_port
 from tests.waiting import eventually
 
@@ -92,8 +94,9 @@ class Process:
 
 
 class Platform:
-    """One platform in ``home``: one process for everything, or one for each of ``stages``.
+    """One platform in ``home``, of the processes ``nodes``: ``up`` for everything, or stages, ``rules,runner-2``.
 
+    What follows a ``-`` only tells nodes of the same stages apart.
     ``settings`` are laid over quick defaults; ``packs`` are folders of packs beside the shipped ones; ``configs``
     are written before the start: pack → its config.
     """
@@ -103,7 +106,7 @@ class Platform:
         guard: Guard,
         home: Path,
         *,
-        stages: Sequence[str] = (),
+        nodes: Sequence[str] = ("up",),
         packs: Sequence[Path] = (),
         configs: Mapping[str, Mapping[str, Any]] | None = None,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
@@ -122,7 +125,7 @@ class Platform:
         dirs = [str(folder) for folder in packs]
         server: dict[str, dict[str, Any]] = {"server": {"port": self.port}, "packs": {"dirs": dirs}}
         environment = {"ST_OPS_HOME": str(home), **_variables(_merged(self.settings, server))}
-        self.processes = {name: Process(guard, name, home, environment) for name in (stages or ("up",))}
+        self.processes = {name: Process(guard, name, home, environment) for name in nodes}
         self.http = httpx.Client(base_url=f"{self.url}/v1", timeout=20, trust_env=False)
 
     # --- processes ---
@@ -130,7 +133,7 @@ class Platform:
     def start(self, *names: str, more: Mapping[str, str] | None = None, wait: bool = True) -> None:
         """Start these processes (all, when none is named) and return when they are ready."""
         for name in names or self.processes:
-            arguments = ["up"] if name == "up" else ["serve", name.partition("-")[0]]
+            arguments = ["up"] if name == "up" else ["serve", *name.partition("-")[0].split(",")]
             self.processes[name].start(self._module, arguments, more or {})
         if wait:
             for name in names or self.processes:
@@ -144,10 +147,10 @@ class Platform:
             code = process.code()
             if code is not None:
                 raise RuntimeError(f"{name} ended with code {code} before it was ready:\n{self.log_tail()}")
-            return process.said("st-ops is ready on" if name.startswith(("up", "api")) else "st-ops runs")
+            return process.said("st-ops is ready on" if _serves_api(name) else "st-ops runs")
 
         eventually(ready, 40, f"'{name}' to be ready")
-        if name.startswith(("up", "api")):
+        if _serves_api(name):
             self.http.headers["X-Auth-Token"] = (self.home / "admin.token").read_text().strip()
 
     def kill(self, *names: str) -> None:
@@ -248,9 +251,25 @@ class Platform:
 
         return eventually(look, deadline, what)
 
+    @contextmanager
+    def store(self) -> Iterator[Tx]:
+        """A look into its store, past the API."""
+        database = Database(
+            self.settings.get("store", {}).get("url") or f"sqlite:///{self.home / 'st_ops.db'}"
+        )
+        try:
+            with database.read() as tx:
+                yield tx
+        finally:
+            database.close()
+
     def server(self) -> dict[str, Any]:
         """What server.json says."""
         return dict(json.loads((self.home / "server.json").read_text()))
+
+
+def _serves_api(node: str) -> bool:
+    return node == "up" or "api" in node
 
 
 def _merged(

@@ -61,7 +61,7 @@ def test_the_main_job_on_postgresql_and_rabbitmq_with_a_process_for_each_stage(
     rabbitmq_url: str,
 ) -> None:
     platform = make_platform(
-        stages=STAGES,
+        nodes=STAGES,
         configs=main_job_configs,
         settings={"store": {"url": postgres_url}, "bus": {"url": rabbitmq_url}},
     )
