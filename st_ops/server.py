@@ -93,6 +93,8 @@ def _serve_api(platform: Platform, stack: contextlib.ExitStack, say: Callable[[s
     config = uvicorn.Config(
         create_app(platform.api_services()), log_config=None, access_log=False, lifespan="on",
         timeout_graceful_shutdown=_REQUESTS_SECONDS, server_header=False, date_header=False, backlog=4096,
+        # What a proxy says of the client would be believed from loopback, and is used nowhere.
+        proxy_headers=False,
     )  # fmt: skip
     server = _Server(config, lambda: _ready(platform, say))
     with _signals(server.stop):

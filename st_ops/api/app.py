@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -11,6 +11,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 import st_ops
 from st_ops.api import (
@@ -34,16 +35,18 @@ from st_ops.api import (
     triggers,
     user,
     webhook_description,
+    webhook_names,
     workers,
 )
-from st_ops.api.auth import Authentication
+from st_ops.api.auth import Authentication, Callers
 from st_ops.api.hub import Hub
 from st_ops.api.metrics import Metrics
 from st_ops.api.middleware import Paths, Requests
 from st_ops.api.registered import RegisteredCache
 from st_ops.api.rejections import Rejections
 from st_ops.api.services import ApiServices
-from st_ops.api.webhooks import Webhooks
+from st_ops.api.webhook_names import WebhookNames
+from st_ops.api.webhooks import Webhooks, is_webhook
 from st_ops.errors import Unavailable
 
 #: One router per noun. Of two routes that fit a path the earlier one counts.
@@ -54,6 +57,7 @@ ROUTERS = (
     stream.router,
     executions.router,
     execution_parts.router,
+    webhook_names.router,
     actions.router,
     rules.router,
     rule_enforcements.router,
@@ -70,16 +74,28 @@ ROUTERS = (
 )
 
 
+class Api(FastAPI):
+    """The application. Posts to webhooks, which come by the thousand, go straight to ``state.webhooks``."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if is_webhook(scope):
+            await self.state.webhooks(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(
     services: ApiServices, *, routes: Sequence[BaseRoute] = (), open_prefixes: tuple[str, ...] = ()
-) -> FastAPI:
+) -> Api:
     """The application over ``services``, which must be open for as long as it serves.
 
     ``routes`` are further ones (the web pages); paths that start with one of ``open_prefixes`` need no token here.
     """
     metrics = Metrics(services.database)
     rejections = Rejections(services.database, metrics, services.settings.intake.rejected_body_bytes)
-    app = FastAPI(
+    callers = Callers(services.tokens.check)
+    app = Api(
         title="st_ops",
         version=st_ops.__version__,
         description="Event-driven operations automation. Every path also exists below /v1.",
@@ -89,12 +105,7 @@ def create_app(
         middleware=[
             Middleware(Requests, observe=metrics.observe_request),
             Middleware(Paths),
-            Middleware(
-                Authentication,
-                check=services.tokens.check,
-                open_prefixes=open_prefixes,
-                on_refused=_count_refused(rejections),
-            ),
+            Middleware(Authentication, callers=callers, open_prefixes=open_prefixes),
         ],
         exception_handlers={**faults.HANDLERS},
         separate_input_output_schemas=False,
@@ -103,7 +114,8 @@ def create_app(
     app.state.metrics = metrics
     app.state.registered = RegisteredCache(services.database)
     app.state.hub = Hub(services, metrics)
-    app.router.routes[:0] = Webhooks(services, metrics, rejections).routes()
+    app.state.webhook_names = WebhookNames(services)
+    app.state.webhooks = Webhooks(services, app.state.webhook_names, callers, metrics, rejections)
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes.extend(routes)
@@ -116,7 +128,8 @@ def _describe_webhooks(app: FastAPI) -> None:
 
     def whole() -> dict[str, Any]:
         described = plain()
-        described["paths"].update(webhook_description.PATHS)
+        for path, methods in webhook_description.PATHS.items():
+            described["paths"].setdefault(path, {}).update(methods)
         return described
 
     app.openapi = whole  # type: ignore[method-assign]  # FastAPI's own way to extend the description
@@ -143,10 +156,3 @@ async def _refresh(services: ApiServices) -> None:
             await to_thread.run_sync(services.catalog.current)
         await asyncio.sleep(services.settings.bus.sweep_seconds)
 
-
-def _count_refused(rejections: Rejections) -> Callable[[str, str], None]:
-    def count(path: str, reason: str) -> None:
-        if path.startswith("/webhooks/"):
-            rejections.count("webhook", 401)
-
-    return count

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 from urllib.parse import parse_qs
 
@@ -18,6 +18,7 @@ from anyio import to_thread
 from fastapi import Depends
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from st_ops.api.answers import fault
@@ -37,8 +38,11 @@ _MISSING = (
 )
 
 
-def token_in(headers: Headers, query: bytes) -> tuple[str, str] | None:
-    """The token of a request and where it stood (``header`` or ``query-parameter``); None without one."""
+def token_in(headers: Mapping[str, str], query: bytes) -> tuple[str, str] | None:
+    """The token of a request and where it stood (``header`` or ``query-parameter``); None without one.
+
+    ``headers`` have lower-case names, or do not care.
+    """
     for name in ("x-auth-token", "st2-api-key"):
         if headers.get(name):
             return headers[name], "header"
@@ -63,22 +67,47 @@ def _basic_password(value: str) -> str:
     return plain.partition(":")[2]
 
 
+class Callers:
+    """Who sends requests. A token is asked for once a second at most."""
+
+    def __init__(self, check: Callable[[str], Identity]) -> None:
+        """``check`` answers whose a token is, may block, and raises Unauthorized and Unavailable."""
+        self._check = check
+        self._known: dict[str, tuple[float, Identity]] = {}
+
+    async def of(self, headers: Mapping[str, str], query: bytes) -> tuple[Identity, str]:
+        """Who sent a request with these headers and query, and where the token stood.
+
+        Raises Unauthorized without a valid token, Unavailable when it cannot be checked now.
+        """
+        found = token_in(headers, query)
+        if found is None or not found[0]:
+            raise Unauthorized(_MISSING)
+        token, place = found
+        remembered = self._known.get(token)
+        if remembered is not None and remembered[0] > time.monotonic():
+            return remembered[1], place
+        identity = await to_thread.run_sync(self._check, token)
+        if len(self._known) > _REMEMBER_MOST:
+            self._known.clear()
+        self._known[token] = (time.monotonic() + _REMEMBER_SECONDS, identity)
+        return identity, place
+
+
+def refusal(exc: Unauthorized | Unavailable) -> Response:
+    """The answer to a request whose sender is not known."""
+    if isinstance(exc, Unavailable):
+        return fault(503, str(exc), headers={"Retry-After": str(exc.retry_after)})
+    return fault(401, str(exc), headers={"WWW-Authenticate": 'Bearer realm="st_ops"'})
+
+
 class Authentication:
     """ASGI middleware: requests without a valid token get 401; others carry ``scope["identity"]``."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        check: Callable[[str], Identity],
-        open_prefixes: tuple[str, ...] = (),
-        on_refused: Callable[[str, str], None] | None = None,
-    ) -> None:
-        """``check`` may block. ``on_refused`` is told the path and the reason, never the token."""
+    def __init__(self, app: ASGIApp, callers: Callers, open_prefixes: tuple[str, ...] = ()) -> None:
         self._app = app
-        self._check = check
+        self._callers = callers
         self._open_prefixes = open_prefixes
-        self._on_refused = on_refused
-        self._known: dict[str, tuple[float, Identity]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -86,38 +115,15 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         try:
-            token, place = self._token(scope)
-            scope["identity"] = await self._identity(token)
-            scope["token_place"] = place
-        except Unauthorized as exc:
-            if self._on_refused is not None:
-                self._on_refused(scope["path"], str(exc))
-            answer = fault(401, str(exc), headers={"WWW-Authenticate": 'Bearer realm="st_ops"'})
-            await answer(scope, receive, send)
-        except Unavailable as exc:
-            answer = fault(503, str(exc), headers={"Retry-After": str(exc.retry_after)})
-            await answer(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            found = await self._callers.of(Headers(scope=scope), scope.get("query_string", b""))
+        except (Unauthorized, Unavailable) as exc:
+            await refusal(exc)(scope, receive, send)
+            return
+        scope["identity"], scope["token_place"] = found
+        await self._app(scope, receive, send)
 
     def _is_open(self, path: str) -> bool:
         return path in OPEN_PATHS or path.startswith(self._open_prefixes)
-
-    def _token(self, scope: Scope) -> tuple[str, str]:
-        found = token_in(Headers(scope=scope), scope.get("query_string", b""))
-        if found is None or not found[0]:
-            raise Unauthorized(_MISSING)
-        return found
-
-    async def _identity(self, token: str) -> Identity:
-        remembered = self._known.get(token)
-        if remembered is not None and remembered[0] > time.monotonic():
-            return remembered[1]
-        identity = await to_thread.run_sync(self._check, token)
-        if len(self._known) > _REMEMBER_MOST:
-            self._known.clear()
-        self._known[token] = (time.monotonic() + _REMEMBER_SECONDS, identity)
-        return identity
 
 
 async def caller_of(connection: HTTPConnection) -> Identity:

@@ -51,15 +51,13 @@ async def on_invalid_request(request: Request, exc: Exception) -> Response:
 
 async def on_bug(request: Request, exc: Exception) -> Response:
     """Anything else is a bug: the traceback goes to the log under the id that the answer names."""
-    identifier = request.scope.get("request_id", "")
-    log.error(
-        "A bug answered %s %s.",
-        request.method,
-        request.url.path,
-        exc_info=exc,
-        extra=facts(request_id=identifier),
-    )
-    return fault(500, f"Internal error; the server's log has the details under request id {identifier}.")
+    return bug(request.method, request.url.path, request.scope.get("request_id", ""), exc)
+
+
+def bug(method: str, path: str, request_id: str, exc: Exception) -> Response:
+    """Log an error nobody raised on purpose; the answer that names its request."""
+    log.error("A bug answered %s %s.", method, path, exc_info=exc, extra=facts(request_id=request_id))
+    return fault(500, f"Internal error; the server's log has the details under request id {request_id}.")
 
 
 #: Error → what makes an answer of it.

@@ -32,6 +32,19 @@ def normal_path(path: str) -> str:
     return path
 
 
+def request_id_of(given: str) -> str:
+    """The id of a request: the caller's, when it is fit for a line in the log, else a new one."""
+    return given if _REQUEST_ID.match(given) else new_id()
+
+
+def note_request(method: str, path: str, status: int, seconds: float, identifier: str) -> None:
+    """The line in the log about one answered request."""
+    level = logging.ERROR if status >= 500 else logging.DEBUG
+    if log.isEnabledFor(level):
+        text = "%s %s: %d in %.1f ms"
+        log.log(level, text, method, path, status, seconds * 1000, extra=facts(request_id=identifier))
+
+
 class Paths:
     """Routes are declared once; this brings the other forms of a path to that one."""
 
@@ -62,8 +75,7 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        identifier = given if _REQUEST_ID.match(given) else new_id()
+        identifier = request_id_of(Headers(scope=scope).get("x-request-id", ""))
         scope["request_id"] = identifier
         started = time.perf_counter()
         status = 500
@@ -82,11 +94,7 @@ class Requests:
             self._note(scope, status, seconds, identifier)
 
     def _note(self, scope: Scope, status: int, seconds: float, identifier: str) -> None:
-        level = logging.ERROR if status >= 500 else logging.DEBUG
-        log.log(
-            level, "%s %s: %d in %.1f ms", scope["method"], scope["path"], status, seconds * 1000,
-            extra=facts(request_id=identifier),
-        )  # fmt: skip
+        note_request(scope["method"], scope["path"], status, seconds, identifier)
         if self._observe is not None:
             route = scope.get("route")
             self._observe(scope["method"], getattr(route, "path", "other"), status, seconds)

@@ -1,4 +1,4 @@
-"""What ``/openapi.json`` says of the webhooks, whose routes are plain ones that describe nothing of themselves."""
+"""What ``/openapi.json`` says of posting to webhooks, which happens past the framework."""
 
 from __future__ import annotations
 
@@ -26,13 +26,6 @@ _DELIVERY = {
 }  # fmt: skip
 
 PATHS: dict[str, Any] = {
-    "/webhooks": {
-        "get": {
-            "tags": ["webhooks"],
-            "summary": "The webhooks there are",
-            "responses": {"200": _answer("By name.", {"type": "array", "items": {"type": "object"}})},
-        }
-    },
     "/webhooks/{name}": {
         "post": {
             "tags": ["webhooks"],
