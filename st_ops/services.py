@@ -17,6 +17,7 @@ from st_ops.bus.kombu_bus import KombuBus
 from st_ops.executions.console import OutputWriter
 from st_ops.executions.jobs import Jobs
 from st_ops.executions.lifecycle import Lifecycle
+from st_ops.executions.limits import Limits
 from st_ops.executions.lost import Reaper
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.requests import Requests
@@ -97,9 +98,10 @@ class Platform:
         roots = [Path(folder).expanduser() for folder in settings.packs.dirs]
         self.registrar = Registrar(self.database, self.bus, [*roots, shipped_packs()])
         self.intake = Intake(self.database, self.bus, self.catalog)
-        self.lifecycle = Lifecycle(self.database, self.bus, self.catalog)
+        self.limits = Limits(Templates(self.key_values.decrypt))
+        self.lifecycle = Lifecycle(self.database, self.bus, self.catalog, self.limits)
         self.parameters = ParameterRendering(self.key_values, self.box, self.configs)
-        self.requests = Requests(self.database, self.bus, self.catalog, self.lifecycle, self.parameters)
+        self.requests = Requests(self.database, self.bus, self.catalog, self.lifecycle, self.parameters, self.limits)
         self.worker: Worker | None = None
         self.sensors: SensorContainer | None = None
         self._stack = ExitStack()
@@ -184,7 +186,8 @@ class Platform:
             lambda: self.url,
             self.configs,
             self.configs.secrets,
-            self.environments.at_once,
+            self.environments.for_run,
+            self.limits,
         )
         sweep = self.settings.bus.sweep_seconds
         running = Running(jobs, runners, writer, settings)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from st_ops.executions.limits import Limits
 from st_ops.executions.masking import Masker
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.expressions.masking import secret_values
@@ -42,6 +43,7 @@ class Jobs:
         configs: Callable[[str], Mapping[str, Any]],
         secret_config: Callable[[str], list[Any]],
         interpreter: Callable[[str], str],
+        limits: Limits,
     ) -> None:
         """``configs``, ``secret_config`` and ``interpreter`` answer, for a pack's ref, its resolved config,
         the secret values in it, and the Python that runs it.
@@ -53,6 +55,7 @@ class Jobs:
         self._configs = configs
         self._secret_config = secret_config
         self._interpreter = interpreter
+        self._limits = limits
 
     def prepare(self, execution: Execution) -> PreparedJob:
         """The job of a claimed execution. Raises NotFound when its action is gone, ExpressionError, InvalidInput."""
@@ -67,7 +70,12 @@ class Jobs:
         hidden: list[Any] = [*secret_values(schema, values)]
         hidden += self._secret_config(action.pack)
         runner_values = {key: value for key, value in values.items() if key in runner.parameters}
-        timeout = runner_values.get("timeout")
+        # The request's word counts before a policy's, a policy's before the action's.
+        timeout = (
+            execution.timeout or self._limits.of(snapshot, action.ref).timeout or runner_values.get("timeout")
+        )
+        if timeout and "timeout" in runner.parameters:
+            runner_values["timeout"] = timeout
         job = Job(
             execution=execution, action=action, pack_path=pack.path if pack else "",
             runner_parameters=runner_values,

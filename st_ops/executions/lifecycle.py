@@ -5,24 +5,27 @@ Every stage moves executions through here; the store's ``move`` checks that the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import orjson
 
 from st_ops.bus.interface import Bus
+from st_ops.executions.limits import Limits
 from st_ops.expressions.masking import mask
 from st_ops.expressions.parameter_schema import schema_of
 from st_ops.intake.accept import emit
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import NewEvent
-from st_ops.model.executions import Execution
-from st_ops.model.identity import iso
+from st_ops.model.executions import WORKFLOW_QUEUE, Execution
+from st_ops.model.identity import iso, now
 from st_ops.model.status import TERMINAL, Status
 from st_ops.packs.catalog import Catalog, Snapshot
-from st_ops.store import executions
+from st_ops.store import executions, slots
 from st_ops.store.database import Database, Tx
-from st_ops.store.executions import Move, Moved, Unset
+from st_ops.store.executions import UNSET, Move, Moved, Unset
 
 #: StackStorm's trigger for every finished execution; emitted only while a rule listens.
 ACTION_TRIGGER = "core.st2.generic.actiontrigger"
@@ -32,6 +35,10 @@ NOTIFY_TRIGGER = "core.st2.generic.notifytrigger"
 
 #: What a workflow is told of its children.
 _CONCERNS_PARENT = TERMINAL | {Status.PENDING, Status.PAUSED, Status.RUNNING, Status.RESUMING}
+
+
+#: Ends that a retry policy may turn into a further try.
+_MAY_BE_TRIED_AGAIN = frozenset({Status.FAILED, Status.TIMEOUT, Status.ABANDONED})
 
 
 @dataclass
@@ -64,10 +71,11 @@ class Bells:
 class Lifecycle:
     """Moves executions."""
 
-    def __init__(self, database: Database, bus: Bus, catalog: Catalog) -> None:
+    def __init__(self, database: Database, bus: Bus, catalog: Catalog, limits: Limits) -> None:
         self._database = database
         self._bus = bus
         self._catalog = catalog
+        self._limits = limits
 
     def move(self, moves: Sequence[Move]) -> list[Moved]:
         """Move in a transaction of its own and ring."""
@@ -79,8 +87,8 @@ class Lifecycle:
 
     def move_in(self, tx: Tx, moves: Sequence[Move], bells: Bells) -> list[Moved]:
         """Move within the caller's transaction; the caller rings ``bells`` after its commit."""
-        done = executions.move(tx, moves)
-        over = []
+        done = executions.move(tx, moves, self._or_again)
+        over, again = [], []
         for entry in done:
             if entry.refused or entry.execution is None:
                 continue
@@ -89,13 +97,56 @@ class Lifecycle:
                 bells.tasks.append(entry.execution.id)
             if entry.move.status.terminal:
                 over.append(entry)
+            elif entry.move.retry:
+                again.append(entry.execution.id)
             elif entry.move.status is Status.CANCELING:
                 bells.canceling.append(entry.execution.id)
             elif entry.move.status is Status.REQUESTED:
                 bells.requested.append(entry.execution.id)
         if over:
             self._announce(tx, over, bells)
+        if over or again:
+            # Whoever ends, or rests before another try, makes room: in this transaction, so that it cannot be lost.
+            freed = slots.release(tx, [entry.execution.id for entry in over if entry.execution is not None])
+            self.admit_in(tx, freed | slots.give_back(tx, again), bells)
         return done
+
+    def admit_in(self, tx: Tx, keys: Collection[str], bells: Bells) -> None:
+        """Make ready what waits under these concurrency keys and has room now."""
+        admitted = slots.admit(tx, keys)
+        if not admitted:
+            return
+        executions.end_waiting(tx, admitted)
+        for done in executions.move(tx, [_admitted(identifier) for identifier in admitted]):
+            if not done.refused:
+                bells.requested.append(done.move.execution_id)
+
+    def admit_waiting(self) -> bool:
+        """The sweep: what waits for a slot, is due and has room; True when something was admitted."""
+        with self._database.read() as tx:
+            if not slots.with_waiting(tx):
+                return False
+        bells = Bells()
+        with self._database.write() as tx:
+            self.admit_in(tx, slots.with_waiting(tx), bells)
+        bells.ring(self._bus)
+        return bool(bells.requested)
+
+    def _or_again(self, wish: Move, current: Execution) -> Move:
+        """The move itself, or the further try that a retry policy makes of it."""
+        if wish.final or wish.status not in _MAY_BE_TRIED_AGAIN or current.status is Status.CANCELING:
+            return wish
+        if current.attempt == 0 or current.queue == WORKFLOW_QUEUE:
+            return wish
+        retry = self._limits.of(self._catalog.cached(), current.action).retry
+        result = None if isinstance(wish.result, Unset) else wish.result
+        if retry is None or not self._limits.retries(retry, wish.status, result, current.retries):
+            return wish
+        pause = retry.pause(current.retries, random.random())  # noqa: S311 - jitter, no secret
+        ready = now() + timedelta(seconds=pause)
+        following = f"try {current.retries + 1} of {retry.count} follows"
+        reason = f"{wish.status}: {wish.reason or 'no reason given'}; {following}"
+        return replace(wish, status=Status.DELAYED, reason=reason, result=UNSET, retry=True, ready_at=ready)
 
     def _announce(self, tx: Tx, over: Sequence[Moved], bells: Bells) -> None:
         snapshot = self._catalog.current(tx)
@@ -106,6 +157,10 @@ class Lifecycle:
             for event in [event for event in found if event is not None]:
                 answers = emit(tx, [event])
                 bells.accepted += [answer.id for answer in answers if not answer.duplicate]
+
+
+def _admitted(execution_id: str) -> Move:
+    return Move(execution_id=execution_id, status=Status.REQUESTED, reason="a concurrency slot is free")
 
 
 def _facts(entry: Moved, snapshot: Snapshot) -> tuple[Execution, dict[str, object], object]:

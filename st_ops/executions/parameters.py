@@ -29,35 +29,28 @@ class ParameterRendering:
         self._templates = Templates(key_values.decrypt)
 
     def for_request(
-        self, action: Action, given: Mapping[str, Any], *, user: str, context: Mapping[str, Any],
-        names: Mapping[str, Any], literal: bool = False,
-    ) -> Object:  # fmt: skip
-        """The parameters to store: templates rendered, checked against the schema, secret ones sealed.
+        self, action: Action, given: Mapping[str, Any], names: Mapping[str, Any], *, literal: bool = False
+    ) -> Object:
+        """The parameters of a request, in the clear: templates rendered with ``names``, checked against the schema.
 
         Raises InvalidInput naming the parameter, ExpressionError for a template that fails.
         """
         schema = schema_of(action)
         opened = {key: self._box.open_values(value) for key, value in given.items()}
-        rendered = render_live(
-            schema,
-            opened,
-            self._names(action, user, context, names),
-            templates=self._templates,
-            literal=literal,
-        )
+        rendered = render_live(schema, opened, names, templates=self._templates, literal=literal)
         validate(schema, rendered)
-        return self._seal(schema, rendered)
+        return rendered
 
     def for_run(
         self, action: Action, stored: Mapping[str, Any], *, user: str, context: Mapping[str, Any]
     ) -> Object:
         """The values the run gets: secrets opened, defaults filled in, cast to the declared types."""
         opened = {key: self._box.open_values(value) for key, value in stored.items()}
-        names = self._names(action, user, context, {})
+        names = self.names(action, user, context, {})
         return render_final(schema_of(action), opened, names, templates=self._templates)
 
     def sealed(self, action: Action, given: Mapping[str, Any]) -> Object:
-        """The parameters as given, secret ones sealed: for executions that could not be granted."""
+        """The parameters as they are stored: secret ones sealed."""
         return self._seal(schema_of(action), given)
 
     def _seal(self, schema: Mapping[str, Object], values: Mapping[str, Any]) -> Object:
@@ -69,9 +62,10 @@ class ParameterRendering:
             for key, value in values.items()
         }
 
-    def _names(
+    def names(
         self, action: Action, user: str, context: Mapping[str, Any], names: Mapping[str, Any]
     ) -> dict[str, Any]:
+        """What templates of this action's parameters see: StackStorm's names, and ``names``."""
         reader = str(context.get("api_user") or user)
         return {
             **datastore(self._key_values.lookup, reader),

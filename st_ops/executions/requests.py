@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,16 +12,17 @@ from pydantic import Field
 from st_ops.bus.interface import Bus
 from st_ops.errors import ExpressionError, IllegalMove, InvalidInput, NotFound, UserError
 from st_ops.executions.lifecycle import Bells, Lifecycle
+from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.model.base import Model, Object
-from st_ops.model.bells import Bell, Topic
 from st_ops.model.executions import WORKFLOW_QUEUE, Execution, TaskIdentity
 from st_ops.model.identity import new_id, now
+from st_ops.model.limits import OnLimit, SlotLimit
 from st_ops.model.resources import Action
 from st_ops.model.runner_types import resolve
 from st_ops.model.status import Status
 from st_ops.packs.catalog import Catalog, Snapshot
-from st_ops.store import executions
+from st_ops.store import executions, rates, slots
 from st_ops.store.database import Database, Tx
 from st_ops.store.executions import Move
 
@@ -46,8 +48,22 @@ class Request(Model):
     notify: Object = Field(default_factory=dict)
     #: Names that parameter templates may use beyond StackStorm's, e.g. ``trigger``.
     names: dict[str, Any] = Field(default_factory=dict)
+    #: Seconds a run may take; None = as the action and its policies say.
+    timeout: float | None = None
+    #: None = as the action says.
+    priority: int | None = None
+    #: The ``concurrency`` of the rule that asks.
+    concurrency: Object = Field(default_factory=dict)
     #: Parameters that the caller rendered already: literal, not templates.
     literal: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An execution about to be stored, and the slots it needs."""
+
+    entry: Execution
+    limits: tuple[SlotLimit, ...]
 
 
 class Requests:
@@ -60,7 +76,9 @@ class Requests:
         catalog: Catalog,
         lifecycle: Lifecycle,
         parameters: ParameterRendering,
+        limits: Limits,
     ) -> None:
+        self._limits = limits
         self._database = database
         self._bus = bus
         self._catalog = catalog
@@ -73,13 +91,13 @@ class Requests:
         Raises NotFound for an unknown action, UserError for a disabled one, InvalidInput naming the
         parameter that is wrong; then nothing is stored.
         """
-        entry = self._prepare(self._catalog.current(), wish)
+        snapshot = self._catalog.current()
+        prepared = self._prepare(snapshot, wish)
+        bells = Bells()
         with self._database.write() as tx:
-            stored = executions.insert_new(tx, [entry], actor=wish.user or "system")[0]
-        new = stored.id == entry.id
-        if new:
-            self._bus.publish(Bell(topic=Topic.EXECUTION_REQUESTED, ids=[stored.id]))
-        return stored, new
+            stored = self._store(tx, snapshot, [prepared], bells)[0]
+        bells.ring(self._bus)
+        return stored, stored.id == wish.id
 
     def request_in(self, tx: Tx, wishes: Sequence[Request], bells: Bells) -> list[Execution]:
         """Likewise within the caller's transaction, for engines; the caller rings ``bells`` after its commit.
@@ -92,19 +110,10 @@ class Requests:
             try:
                 prepared.append(self._prepare(snapshot, wish))
             except (UserError, ExpressionError) as exc:
-                prepared.append(self._bare(snapshot, wish))
+                prepared.append(Prepared(self._bare(snapshot, wish), ()))
                 refused[wish.id] = str(exc)
-        stored: list[Execution] = []
-        by_actor: dict[str, list[Execution]] = {}
-        for entry in prepared:
-            by_actor.setdefault(entry.user or "system", []).append(entry)
-        answers = {}
-        for actor, entries in by_actor.items():
-            for entry, found in zip(entries, executions.insert_new(tx, entries, actor=actor), strict=True):
-                answers[entry.id] = found
-        stored = [answers[entry.id] for entry in prepared]
-        new = [found.id for entry, found in zip(prepared, stored, strict=True) if entry.id == found.id]
-        bells.requested += [identifier for identifier in new if identifier not in refused]
+        stored = self._store(tx, snapshot, prepared, bells)
+        new = {entry.id for entry in stored}
         failures = [
             Move(execution_id=key, status=Status.FAILED, reason=why, result={"error": why, "failed": True})
             for key, why in refused.items()
@@ -114,21 +123,87 @@ class Requests:
             self._lifecycle.move_in(tx, failures, bells)
         return stored
 
-    def _prepare(self, snapshot: Snapshot, wish: Request) -> Execution:
+    def _store(
+        self, tx: Tx, snapshot: Snapshot, prepared: Sequence[Prepared], bells: Bells
+    ) -> list[Execution]:
+        """Store what is new, with its slots; answers the executions that stand for the wishes."""
+        entries = [self._paced(tx, snapshot, item) for item in prepared]
+        answers: dict[str, Execution] = {}
+        by_actor: dict[str, list[Execution]] = {}
+        for entry in entries:
+            by_actor.setdefault(entry.user or "system", []).append(entry)
+        for actor, mine in by_actor.items():
+            for entry, found in zip(mine, executions.insert_new(tx, mine, actor=actor), strict=True):
+                answers[entry.id] = found
+        new = {key for key, found in answers.items() if found.id == key}
+        limited = {item.entry.id: item.limits for item in prepared if item.limits and item.entry.id in new}
+        waiting = self._admit(tx, limited, bells) if limited else set()
+        bells.requested += [key for key in answers if key in new and key not in waiting]
+        return [answers[entry.id] for entry in entries]
+
+    def _paced(self, tx: Tx, snapshot: Snapshot, item: Prepared) -> Execution:
+        """The execution as it is stored: not before its rate allows, and not ready before it has its slots."""
+        entry = item.entry
+        rate = self._limits.of(snapshot, entry.action).rate
+        if rate is not None:
+            ready = rates.give(tx, entry.action, rate, entry.ready_at)
+            if ready > entry.ready_at:
+                entry = entry.model_copy(
+                    update={"ready_at": ready, "status": Status.DELAYED, "reason": "rate limit"}
+                )
+        if item.limits:
+            keys = ", ".join(f"'{limit.key}' (limit {limit.limit})" for limit in item.limits)
+            waits = {
+                "waits_for_slot": True,
+                "status": Status.DELAYED,
+                "reason": f"waits for a slot of {keys}",
+            }
+            entry = entry.model_copy(update=waits)
+        return entry
+
+    def _admit(self, tx: Tx, limited: Mapping[str, Sequence[SlotLimit]], bells: Bells) -> set[str]:
+        """Give out slots; for those without one, do what their limits say. Answers who waits (or is over)."""
+        slots.add(tx, limited)
+        admitted = set(slots.admit(tx, {limit.key for limits in limited.values() for limit in limits}))
+        executions.end_waiting(tx, sorted(admitted - set(limited)))
+        executions.make_ready(tx, sorted(admitted & set(limited)))
+        waiting = set(limited) - admitted
+        moves = [move for key in sorted(waiting) for move in self._when_full(tx, key, limited[key])]
+        if moves:
+            self._lifecycle.move_in(tx, moves, bells)
+        return waiting
+
+    def _when_full(self, tx: Tx, execution_id: str, limits: Sequence[SlotLimit]) -> list[Move]:
+        """What follows for an execution that found a limit reached: nothing (it queues), its end, or others'."""
+        moves: list[Move] = []
+        for limit in limits:
+            holders = slots.holders(tx, limit.key)
+            if len(holders) < limit.limit or limit.on_limit is OnLimit.QUEUE:
+                continue
+            reason = f"{len(holders)} of {limit.limit} executions of '{limit.key}' are unfinished"
+            if limit.on_limit is OnLimit.CANCEL_RUNNING:
+                why = f"replaced by execution {execution_id} (concurrency '{limit.key}')"
+                oldest = holders[: len(holders) - limit.limit + 1]
+                moves += [move for holder in oldest for move in cancel_moves(holder, "concurrency", why)]
+                continue
+            status = Status.FAILED if limit.on_limit is OnLimit.FAIL else Status.CANCELED
+            moves.append(
+                Move(execution_id=execution_id, status=status, reason=reason, result={"error": reason})
+            )
+            break
+        return moves
+
+    def _prepare(self, snapshot: Snapshot, wish: Request) -> Prepared:
         action = snapshot.action(wish.action)
         if not action.enabled:
             raise UserError(
                 f"Action '{action.ref}' is disabled. 'st-ops action enable {action.ref}' enables it."
             )
-        parameters = self._parameters.for_request(
-            action,
-            wish.parameters,
-            user=wish.user,
-            context=wish.context,
-            names=wish.names,
-            literal=wish.literal,
-        )
-        return self._entry(action, wish, parameters)
+        names = self._parameters.names(action, wish.user, wish.context, wish.names)
+        rendered = self._parameters.for_request(action, wish.parameters, names, literal=wish.literal)
+        limits = self._limits.slots(snapshot, action, names, rendered, wish.concurrency, wish.rule or "")
+        entry = self._entry(action, wish, self._parameters.sealed(action, rendered))
+        return Prepared(entry, tuple(limits))
 
     def _bare(self, snapshot: Snapshot, wish: Request) -> Execution:
         action = snapshot.actions.get(wish.action)
@@ -147,7 +222,8 @@ class Requests:
             parameters=parameters, context={"user": wish.user, "pack": action.pack, **wish.context},
             user=wish.user, parent_id=wish.parent_id, root_id=wish.root_id or wish.id, task=wish.task, rule=wish.rule,
             trigger_instance_id=wish.trigger_instance_id, trace_id=wish.trace_id or wish.id, run_key=wish.run_key,
-            queue=WORKFLOW_QUEUE if runner.is_workflow else action.queue, needs=action.needs, priority=action.priority,
+            queue=WORKFLOW_QUEUE if runner.is_workflow else action.queue, needs=action.needs,
+            priority=action.priority if wish.priority is None else wish.priority, timeout=wish.timeout,
             idempotent=action.idempotent, ready_at=ready, created_at=moment, notify=wish.notify,
         )  # fmt: skip
 
@@ -156,15 +232,7 @@ class Requests:
 
         A workflow's engine then cancels its tasks. Raises NotFound, and IllegalMove when it is over.
         """
-        waiting = frozenset({Status.REQUESTED, Status.SCHEDULED, Status.DELAYED})
-        reason = f"canceled by {user}"
-
-        def wish(status: Status, only_from: frozenset[Status] = frozenset()) -> Move:
-            return Move(
-                execution_id=execution_id, status=status, actor=user, reason=reason, only_from=only_from
-            )
-
-        return self._ask(execution_id, [wish(Status.CANCELED, waiting), wish(Status.CANCELING)])
+        return self._ask(execution_id, cancel_moves(execution_id, user, f"canceled by {user}"))
 
     def pause(self, execution_id: str, user: str) -> Execution:
         """Ask a workflow to start no further tasks. Raises NotFound, InvalidInput for a plain action, IllegalMove."""
@@ -206,3 +274,14 @@ class Requests:
             bells.canceling.append(execution_id)
         bells.ring(self._bus)
         return found
+
+
+def cancel_moves(execution_id: str, actor: str, reason: str) -> list[Move]:
+    """The moves that cancel an execution: of the two, the one that is legal where it stands."""
+    waiting = frozenset({Status.REQUESTED, Status.SCHEDULED, Status.DELAYED})
+    return [
+        Move(
+            execution_id=execution_id, status=Status.CANCELED, actor=actor, reason=reason, only_from=waiting
+        ),
+        Move(execution_id=execution_id, status=Status.CANCELING, actor=actor, reason=reason),
+    ]

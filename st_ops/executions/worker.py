@@ -7,6 +7,7 @@ then. Under load one commit serves many runs; a single run waits for nobody.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -55,6 +56,8 @@ class Worker:
         self._settings = settings
         self._desk = Desk()
         self._closing = False
+        self._sweep_seconds = sweep_seconds
+        self._swept_at = 0.0
         self._pool = ThreadPoolExecutor(settings.slots, thread_name_prefix="slot")
         self._loop = EngineLoop("worker", bus, [Topic.EXECUTION_REQUESTED], self._turn, sweep_seconds)
         self.membership = Membership(
@@ -107,6 +110,7 @@ class Worker:
 
     def _turn(self) -> bool:
         """Record what ended, claim what is free; True when it is worth another turn at once."""
+        self._sweep_slots()
         reports = self._desk.reports()
         free = self._settings.slots - self._desk.count() + len(reports)
         if self._closing or self.membership.draining:
@@ -133,6 +137,12 @@ class Worker:
         for execution in claimed:
             self._start(execution)
         return free > 0 and len(claimed) == free
+
+    def _sweep_slots(self) -> None:
+        """Once a sweep: executions whose pause before another try is over, and whatever else waits with room."""
+        if time.monotonic() >= self._swept_at + self._sweep_seconds:
+            self._lifecycle.admit_waiting()
+            self._swept_at = time.monotonic()
 
     def _anything_ready(self) -> bool:
         with self._database.read() as tx:
@@ -202,6 +212,8 @@ class Worker:
                 return present is not None and (present.token, present.worker_id) == (
                     execution.token, self.membership.id)  # fmt: skip
             except Unavailable as exc:
-                log.warning("Whose execution it is cannot be asked: %s", exc, extra=facts(execution_id=execution.id))
+                log.warning(
+                    "Whose execution it is cannot be asked: %s", exc, extra=facts(execution_id=execution.id)
+                )
                 if stop.wait(self._settings.heartbeat_seconds):
                     return False

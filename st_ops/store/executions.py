@@ -7,7 +7,7 @@ fencing token, and writes the audit rows in the same transaction.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -51,6 +51,10 @@ class Move:
     result: Any = UNSET
     worker_id: str | None = None
     ready_at: datetime | None = None
+    #: This is a further try that a retry policy asked for.
+    retry: bool = False
+    #: No retry policy may turn this end into another try.
+    final: bool = False
     #: Only from these; empty = from wherever the legal moves allow.
     only_from: frozenset[Status] = frozenset()
 
@@ -183,9 +187,16 @@ def claim(
     return claimed
 
 
-def move(tx: Tx, moves: Sequence[Move]) -> list[Moved]:
+def _as_wished(wish: Move, current: Execution) -> Move:
+    return wish
+
+
+def move(
+    tx: Tx, moves: Sequence[Move], rewrite: Callable[[Move, Execution], Move] = _as_wished
+) -> list[Moved]:
     """Change statuses along the legal moves, with their audit rows; answers what became of each, in order.
 
+    ``rewrite`` may turn a move that would be made into another one: an end into a further try.
     A move is refused, and the refusal of a worker's report is itself audited, when its token is not the
     present one, when the status is not in ``only_from``, or when no legal move leads there.
     """
@@ -196,6 +207,9 @@ def move(tx: Tx, moves: Sequence[Move]) -> list[Moved]:
     for wish in moves:
         current = present.get(wish.execution_id)
         refused = _refusal(wish, current)
+        if current is not None and not refused:
+            wish = rewrite(wish, current)
+            refused = _refusal(wish, current)
         answers.append(Moved(move=wish, execution=current, refused=refused))
         if current is None:
             continue
@@ -216,7 +230,8 @@ def move(tx: Tx, moves: Sequence[Move]) -> list[Moved]:
 
 
 _MOVED_COLUMNS = (
-    "status", "reason", "token", "worker_id", "start_timestamp", "end_timestamp", "ready_at", "result", "result_size",
+    "status", "reason", "retries", "token", "worker_id", "start_timestamp", "end_timestamp",
+    "ready_at", "result", "result_size",
 )  # fmt: skip
 _MOVE = (
     update(execution)
@@ -242,6 +257,7 @@ def _changes(tx: Tx, wish: Move, current: Execution) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "status": wish.status.value,
         "reason": wish.reason,
+        "retries": current.retries + wish.retry,
         "token": current.token,
         "worker_id": wish.worker_id or current.worker_id,
         "start_timestamp": current.start_timestamp,
@@ -281,6 +297,19 @@ def _place_result(tx: Tx, execution_id: str, result: Any) -> tuple[Any, int]:
 def from_row(row: Any) -> Execution:
     """A row of ``columns`` as the noun."""
     return Execution.model_validate({key: row[key] for key in row if key in Execution.model_fields})
+
+
+def make_ready(tx: Tx, ids: Sequence[str]) -> None:
+    """These got their slots in the transaction that requested them: they never waited."""
+    if ids:
+        values = {"waits_for_slot": False, "status": Status.REQUESTED.value, "reason": ""}
+        tx.execute(update(execution).where(execution.c.id.in_(ids)).values(values))
+
+
+def end_waiting(tx: Tx, ids: Sequence[str]) -> None:
+    """These have their slots now; the caller moves them."""
+    if ids:
+        tx.execute(update(execution).where(execution.c.id.in_(ids)).values(waits_for_slot=False))
 
 
 def columns(*, result: bool) -> list[Any]:

@@ -20,7 +20,7 @@ def task_request(workflow: Execution, run: Run, fact: f.TaskRequested) -> Reques
     return Request(
         action=fact.action, parameters=fact.parameters, literal=True, user=workflow.user,
         context=_context(workflow, run, fact), parent_id=workflow.id, root_id=workflow.root_id, task=task,
-        trace_id=workflow.trace_id, ready_at=now() + timedelta(seconds=fact.delay) if fact.delay else None,
+        trace_id=workflow.trace_id, priority=workflow.priority or None, ready_at=now() + timedelta(seconds=fact.delay) if fact.delay else None,
     )  # fmt: skip
 
 

@@ -16,8 +16,10 @@ from st_ops.api.app import create_app
 from st_ops.api.services import ApiServices
 from st_ops.bus.kombu_bus import KombuBus
 from st_ops.executions.lifecycle import Lifecycle
+from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.requests import Requests
+from st_ops.expressions.jinja import Templates
 from st_ops.intake.accept import Intake
 from st_ops.intake.sources import SOURCES
 from st_ops.model.events import TriggerInstance
@@ -123,9 +125,12 @@ class ApiStage:
         self.box = SecretBox.from_file(home / "keys")
         self.tokens = Tokens(self.database, self.box.signing_key)
         self.key_values = KeyValues(self.database, self.box)
-        self.lifecycle = Lifecycle(self.database, self.bus, self.catalog)
+        limits = Limits(Templates())
+        self.lifecycle = Lifecycle(self.database, self.bus, self.catalog, limits)
         parameters = ParameterRendering(self.key_values, self.box, lambda pack: {})
-        self.requests = Requests(self.database, self.bus, self.catalog, self.lifecycle, parameters)
+        self.requests = Requests(
+            self.database, self.bus, self.catalog, self.lifecycle, parameters, limits
+        )
         self.registrar = Registrar(self.database, self.bus, [self.packs])
         self.broken: list[str] = []
         self.app = create_app(

@@ -15,8 +15,10 @@ from st_ops.api.app import create_app
 from st_ops.api.services import ApiServices
 from st_ops.bus.kombu_bus import KombuBus
 from st_ops.executions.lifecycle import Lifecycle
+from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.requests import Requests
+from st_ops.expressions.jinja import Templates
 from st_ops.intake.accept import Intake
 from st_ops.packs.catalog import Catalog
 from st_ops.packs.registrar import Registrar
@@ -39,10 +41,10 @@ def token_and_app(tmp_path: Path) -> Iterator[tuple[str, FastAPI]]:
         catalog, box = Catalog(database), SecretBox.from_file(tmp_path / "keys")
         intake, key_values = Intake(database, bus, catalog), KeyValues(database, box)
         tokens = Tokens(database, box.signing_key)
-        lifecycle = Lifecycle(database, bus, catalog)
-        requests = Requests(
-            database, bus, catalog, lifecycle, ParameterRendering(key_values, box, lambda pack: {})
-        )
+        limits = Limits(Templates())
+        lifecycle = Lifecycle(database, bus, catalog, limits)
+        parameters = ParameterRendering(key_values, box, lambda pack: {})
+        requests = Requests(database, bus, catalog, lifecycle, parameters, limits)
         services = ApiServices(
             settings=Settings(home=tmp_path), database=database, bus=bus, catalog=catalog, intake=intake,
             requests=requests, tokens=tokens, key_values=key_values, box=box,

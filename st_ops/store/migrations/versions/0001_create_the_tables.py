@@ -142,8 +142,12 @@ def upgrade() -> None:
             "ix_execution_ready",
             ["queue", sa.text("priority DESC"), "ready_at", "id"],
             unique=False,
-            sqlite_where=sa.text("status IN ('requested', 'scheduled', 'delayed') AND waits_for_slot = false"),
-            postgresql_where=sa.text("status IN ('requested', 'scheduled', 'delayed') AND waits_for_slot = false"),
+            sqlite_where=sa.text(
+                "status IN ('requested', 'scheduled', 'delayed') AND waits_for_slot = false"
+            ),
+            postgresql_where=sa.text(
+                "status IN ('requested', 'scheduled', 'delayed') AND waits_for_slot = false"
+            ),
         )
         batch_op.create_index(
             "ix_execution_held",

@@ -1,0 +1,167 @@
+"""What limits an execution: the concurrency, rate, retry and timeout of its action, its rule and its policies.
+
+StackStorm's three policies become the same things as our own keys, so that one mechanism serves all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from st_ops.errors import ExpressionError, InvalidInput
+from st_ops.expressions.jinja import Templates
+from st_ops.model.base import Object
+from st_ops.model.limits import OnLimit, Rate, Retry, SlotLimit, parse_rate, parse_retry
+from st_ops.model.resources import Action, Policy
+from st_ops.model.status import Status
+from st_ops.packs.catalog import Snapshot
+
+CONCURRENCY, CONCURRENCY_BY = "action.concurrency", "action.concurrency.attr"
+RETRY, TIMEOUT = "action.retry", "action.timeout"
+#: Every policy type there is (StackStorm 1.11, and timeout), with what it takes.
+POLICY_TYPES: Mapping[str, Sequence[str]] = {
+    CONCURRENCY: ("threshold", "action"),
+    CONCURRENCY_BY: ("threshold", "action", "attributes"),
+    RETRY: ("retry_on", "max_retry_count", "delay"),
+    TIMEOUT: ("seconds",),
+}
+
+
+@dataclass(frozen=True)
+class ActionLimits:
+    """What limits every execution of one action; ``by`` are policies whose key depends on parameters."""
+
+    fixed: tuple[SlotLimit, ...] = ()
+    by: tuple[Policy, ...] = ()
+    rate: Rate | None = None
+    retry: Retry | None = None
+    timeout: float | None = None
+
+
+def slot_limit(given: Mapping[str, Any], default_key: str, render: Callable[[str], str]) -> SlotLimit:
+    """The limit that a ``concurrency: {key, limit, on_limit}`` of an action or a rule means for one execution.
+
+    ``render`` fills the key's template. Raises InvalidInput naming the key, ExpressionError.
+    """
+    unknown = sorted(set(given) - {"key", "limit", "on_limit"})
+    if unknown:
+        raise _invalid("concurrency", f"has no key '{unknown[0]}'; it takes key, limit, on_limit")
+    limit = given.get("limit", 1)
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise _invalid("concurrency.limit", f"is {limit!r}; expected a whole number from 1 up")
+    wanted = given.get("on_limit", "queue")
+    if wanted not in list(OnLimit):
+        raise _invalid("concurrency.on_limit", f"is '{wanted}'; expected one of {', '.join(OnLimit)}")
+    key = render(str(given["key"])) if given.get("key") else default_key
+    return SlotLimit(key=key, limit=limit, on_limit=OnLimit(wanted))
+
+
+def _invalid(where: str, complaint: str) -> InvalidInput:
+    return InvalidInput(f"'{where}' {complaint}.", where=where)
+
+
+class Limits:
+    """Answers the limits of actions; remembered per version of the registry. Thread-safe."""
+
+    def __init__(self, templates: Templates) -> None:
+        self._templates = templates
+        self._lock = threading.Lock()
+        self._kept: tuple[int, dict[str, ActionLimits]] = (-1, {})
+
+    def of(self, snapshot: Snapshot, ref: str) -> ActionLimits:
+        """The limits of the action ``ref``. Raises InvalidInput for a policy or metadata that makes no sense."""
+        version, kept = self._kept
+        if version != snapshot.version:
+            with self._lock:
+                kept = {}
+                self._kept = (snapshot.version, kept)
+        found = kept.get(ref)
+        if found is None:
+            found = kept[ref] = _limits(snapshot, ref)
+        return found
+
+    def slots(
+        self, snapshot: Snapshot, action: Action, names: Mapping[str, Any], parameters: Object,
+        given: Mapping[str, Any], rule_ref: str,
+    ) -> list[SlotLimit]:  # fmt: skip
+        """The slots that one execution needs.
+
+        ``names``: what key templates see beside the parameters; ``given``: the ``concurrency`` of the rule
+        ``rule_ref`` that asked for it. Raises InvalidInput, ExpressionError.
+        """
+        limits = self.of(snapshot, action.ref)
+        if not (limits.fixed or limits.by or action.concurrency or given):
+            return []
+
+        def render(template: str) -> str:
+            return self._templates.text(template, {**names, **parameters})
+
+        found = list(limits.fixed)
+        found += [_by_attributes(policy, parameters) for policy in limits.by]
+        if action.concurrency:
+            found.append(slot_limit(action.concurrency, action.ref, render))
+        if given:
+            found.append(slot_limit(given, rule_ref, render))
+        return found
+
+    def retries(self, retry: Retry, status: Status, result: Any, tries: int) -> bool:
+        """True when a run that ended so is to be tried again."""
+        if tries >= retry.count:
+            return False
+        if not retry.when:
+            return status in retry.statuses
+        names = {"status": status.value, "result": result, "tries": tries}
+        try:
+            return bool(self._templates.value(retry.when, names))
+        except ExpressionError:
+            # A template that fails on this result does not ask for another try.
+            return False
+
+
+def _limits(snapshot: Snapshot, ref: str) -> ActionLimits:
+    action = snapshot.actions.get(ref)
+    policies = [
+        policy for policy in snapshot.policies.values() if policy.enabled and policy.resource_ref == ref
+    ]
+    retry = parse_retry(action.retry) if action is not None and action.retry else None
+    timeout: float | None = None
+    fixed, by = [], []
+    for policy in policies:
+        given = policy.parameters
+        if policy.policy_type == CONCURRENCY:
+            limit = int(given["threshold"])
+            fixed.append(SlotLimit(key=f"policy {policy.ref}", limit=limit, on_limit=_on_limit(given)))
+        elif policy.policy_type == CONCURRENCY_BY:
+            by.append(policy)
+        elif policy.policy_type == RETRY:
+            retry = _stackstorm_retry(given)
+        elif policy.policy_type == TIMEOUT:
+            timeout = float(given["seconds"])
+    rate = parse_rate(action.rate) if action is not None and action.rate else None
+    return ActionLimits(tuple(fixed), tuple(by), rate, retry, timeout)
+
+
+def _on_limit(given: Mapping[str, Any]) -> OnLimit:
+    return OnLimit.SKIP if given.get("action") == "cancel" else OnLimit.QUEUE
+
+
+def _stackstorm_retry(given: Mapping[str, Any]) -> Retry:
+    status = Status.TIMEOUT if given.get("retry_on") == "timeout" else Status.FAILED
+    return Retry(
+        count=int(given.get("max_retry_count", 2)), delay=float(given.get("delay", 0)), statuses=(status,)
+    )
+
+
+def _by_attributes(policy: Policy, parameters: Object) -> SlotLimit:
+    """One key for each combination of the attributes' values; hashed, since a value may be secret."""
+    given = policy.parameters
+    values = [parameters.get(name) for name in given.get("attributes", [])]
+    digest = hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return SlotLimit(
+        key=f"policy {policy.ref} {digest}", limit=int(given["threshold"]), on_limit=_on_limit(given)
+    )

@@ -1,0 +1,146 @@
+"""Concurrency slots: rows tied to unfinished executions, so that no release can be lost (guarantee 7).
+
+An execution with limited keys waits until every key has room, and is admitted to all of them at once.
+Its rows go in the transaction that ends it, and what they made room for is admitted in that same
+transaction. ``admit`` is the only place that admits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import case, delete, func, insert, select, text, update
+
+from st_ops.model.identity import now
+from st_ops.model.limits import SlotLimit
+from st_ops.store.database import Tx
+from st_ops.store.schema import execution, slot
+
+#: Waiting executions looked at in one go.
+_WINDOW = 500
+
+
+def add(tx: Tx, wanted: Mapping[str, Sequence[SlotLimit]]) -> None:
+    """These executions (id → limits) ask for slots; none is admitted yet."""
+    rows = [
+        {"execution_id": identifier, "key": limit.key, "limit": limit.limit, "admitted": False}
+        for identifier, limits in wanted.items()
+        for limit in {limit.key: limit for limit in limits}.values()
+    ]
+    if rows:
+        tx.execute(insert(slot), rows)
+
+
+def admit(tx: Tx, keys: Collection[str]) -> list[str]:
+    """Admit what waits under ``keys`` and has room under all its keys; answers those executions.
+
+    Order: priority, then age. The caller makes them ready in the same transaction.
+    """
+    if not keys:
+        return []
+    _lock(tx, keys)
+    waiting = _waiting(tx, keys)
+    limits = _limits(tx, waiting)
+    others = {key for entries in limits.values() for key, _ in entries} - set(keys)
+    _lock(tx, others)
+    counts = _admitted(tx, {*keys, *others})
+    admitted = []
+    for identifier in waiting:
+        entries = limits[identifier]
+        if all(counts.get(key, 0) < limit for key, limit in entries):
+            admitted.append(identifier)
+            for key, _ in entries:
+                counts[key] = counts.get(key, 0) + 1
+    if admitted:
+        tx.execute(update(slot).where(slot.c.execution_id.in_(admitted)).values(admitted=True))
+    return admitted
+
+
+def _lock(tx: Tx, keys: Collection[str]) -> None:
+    """Only one transaction at a time decides about a key; SQLite has one writer anyway."""
+    if tx.dialect.name == "postgresql":
+        for key in sorted(keys):
+            tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 1))"), {"key": key})
+
+
+def _waiting(tx: Tx, keys: Collection[str]) -> list[str]:
+    asking = select(slot.c.execution_id).where(slot.c.key.in_(list(keys)), text("slot.admitted = false"))
+    query = (
+        select(execution.c.id)
+        .where(
+            execution.c.id.in_(asking),
+            execution.c.waits_for_slot.is_(True),
+            execution.c.ready_at <= now(),
+        )
+        .order_by(execution.c.priority.desc(), execution.c.created_at, execution.c.id)
+        .limit(_WINDOW)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def _limits(tx: Tx, identifiers: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
+    found: dict[str, list[tuple[str, int]]] = {identifier: [] for identifier in identifiers}
+    query = select(slot.c.execution_id, slot.c.key, slot.c.limit).where(slot.c.execution_id.in_(identifiers))
+    for identifier, key, limit in tx.execute(query):
+        found[identifier].append((key, limit))
+    return found
+
+
+def _admitted(tx: Tx, keys: Collection[str]) -> dict[str, int]:
+    query = select(slot.c.key, func.count()).where(slot.c.key.in_(list(keys)), slot.c.admitted.is_(True))
+    return {row[0]: row[1] for row in tx.execute(query.group_by(slot.c.key))}
+
+
+def release(tx: Tx, identifiers: Collection[str]) -> set[str]:
+    """These executions are over: their rows go; answers the keys that have room now."""
+    if not identifiers:
+        return set()
+    gone = (
+        delete(slot).where(slot.c.execution_id.in_(list(identifiers))).returning(slot.c.key, slot.c.admitted)
+    )
+    return {key for key, admitted in tx.execute(gone) if admitted}
+
+
+def give_back(tx: Tx, identifiers: Collection[str]) -> set[str]:
+    """These executions wait again (for a retry): they keep their rows, not their admission.
+
+    Answers the keys that have room now.
+    """
+    if not identifiers:
+        return set()
+    held = (slot.c.execution_id.in_(list(identifiers)), slot.c.admitted.is_(True))
+    done = update(slot).where(*held).values(admitted=False).returning(slot.c.key, slot.c.execution_id)
+    found = list(tx.execute(done))
+    waiting = {identifier for _, identifier in found}
+    if waiting:
+        tx.execute(update(execution).where(execution.c.id.in_(waiting)).values(waits_for_slot=True))
+    return {key for key, _ in found}
+
+
+def with_waiting(tx: Tx, limit: int = 200) -> set[str]:
+    """Keys under which an execution waits that is due: what a sweep hands to ``admit``."""
+    query = (
+        select(slot.c.key)
+        .join(execution, execution.c.id == slot.c.execution_id)
+        .where(
+            text("slot.admitted = false"), execution.c.waits_for_slot.is_(True), execution.c.ready_at <= now()
+        )
+        .distinct()
+        .limit(limit)
+    )
+    return set(tx.execute(query).scalars())
+
+
+def holders(tx: Tx, key: str) -> list[str]:
+    """Executions admitted under ``key``, the oldest first."""
+    query = select(slot.c.execution_id).where(slot.c.key == key, slot.c.admitted.is_(True))
+    return list(tx.execute(query.order_by(slot.c.execution_id)).scalars())
+
+
+def usage(tx: Tx) -> dict[str, tuple[int, int, int]]:
+    """Key → (admitted, waiting, limit) of every key in use."""
+    admitted = func.sum(case((slot.c.admitted, 1), else_=0))
+    query = select(slot.c.key, admitted, func.count(), func.max(slot.c.limit)).group_by(slot.c.key)
+    return {
+        key: (int(held), int(total) - int(held), int(limit)) for key, held, total, limit in tx.execute(query)
+    }
