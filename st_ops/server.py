@@ -87,7 +87,8 @@ def _serve_api(platform: Platform, stack: contextlib.ExitStack, say: Callable[[s
         hint = "Name another port with --port (0 = a free one)."
         raise UserError(f"Cannot listen on {where}: {exc.strerror}. {hint}") from exc
     stack.callback(listener.close)
-    platform.url = f"http://{_host(server_settings.bind)}:{listener.getsockname()[1]}"
+    url = f"http://{_host(server_settings.bind)}:{listener.getsockname()[1]}"
+    platform.url = server_settings.url.rstrip("/") or url
     platform.open()
     stack.callback(platform.close)
     config = uvicorn.Config(
@@ -96,7 +97,7 @@ def _serve_api(platform: Platform, stack: contextlib.ExitStack, say: Callable[[s
         # What a proxy says of the client would be believed from loopback, and is used nowhere.
         proxy_headers=False,
     )  # fmt: skip
-    server = _Server(config, lambda: _ready(platform, say))
+    server = _Server(config, lambda: _ready(platform, url, say))
     with _signals(server.stop):
         server.run(sockets=[listener])
 
@@ -106,9 +107,9 @@ def _host(bind: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bind, f"[{bind}]" if ":" in bind else bind)  # noqa: S104 - compared, not bound
 
 
-def _ready(platform: Platform, say: Callable[[str], None]) -> None:
-    platform.home.announce(platform.url)
-    say(f"st-ops is ready on {platform.url}; the admin token is in {platform.home.token_file}")
+def _ready(platform: Platform, url: str, say: Callable[[str], None]) -> None:
+    platform.home.announce(url)
+    say(f"st-ops is ready on {url}; the admin token is in {platform.home.token_file}")
 
 
 def _server_class() -> type[Any]:

@@ -84,7 +84,8 @@ class Platform:
         self.dev = dev
         self.home = Home(settings.home)
         self.home.make()
-        self.url = f"http://{settings.server.bind}:{settings.server.port}"
+        #: Where actions find the API.
+        self.url = settings.server.url.rstrip("/") or f"http://{settings.server.bind}:{settings.server.port}"
         self.database = Database(
             settings.store_url, synchronous=settings.store.synchronous, pool_size=settings.store.pool_size
         )

@@ -28,6 +28,9 @@ class ServerSettings(Section):
 
     bind: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(9101, ge=0, le=65535, description="Port the API listens on; 0 picks a free one.")
+    url: str = Field(
+        "", description="URL at which actions on any host reach the API; empty means bind and port."
+    )
 
 
 class StoreSettings(Section):
@@ -119,7 +122,9 @@ class SchedulesSettings(Section):
 
     timezone: str = Field("UTC", description="Time zone of timers that name none.")
     catch_up_seconds: float = Field(
-        60.0, ge=0, description="After a downtime, the last missed slot of a timer fires when it is younger than this."
+        60.0,
+        ge=0,
+        description="After a downtime, the last missed slot of a timer fires when it is younger than this.",
     )
 
 
