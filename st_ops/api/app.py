@@ -155,4 +155,3 @@ async def _refresh(services: ApiServices) -> None:
         with suppress(Unavailable):
             await to_thread.run_sync(services.catalog.current)
         await asyncio.sleep(services.settings.bus.sweep_seconds)
-

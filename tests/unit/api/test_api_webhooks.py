@@ -198,3 +198,34 @@ def test_the_figures_tell_what_came_in(stage: ApiStage):
     assert (
         'st_ops_http_request_seconds_count{method="POST",path="/webhooks/{name:path}",status="202"}' in text
     )
+
+
+def test_a_post_is_answered_with_its_request_id_and_without_a_token_with_401(stage: ApiStage):
+    answer = stage.user.post("/api/v1/webhooks/hook/one", json={}, headers={"X-Request-ID": "mine-1"})
+    assert (answer.status_code, answer.headers["X-Request-ID"]) == (202, "mine-1")
+    forged = stage.user.post("/v1/webhooks/hook/one", json={}, headers={"X-Request-ID": "a b"})
+    assert len(forged.headers["X-Request-ID"]) == 24
+    refused = stage.nobody.post("/v1/webhooks/hook/one", json={})
+    assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="st_ops"')
+    assert 'st_ops_events_rejected_total{source="webhook",status="401"}' in stage.user.get("/metrics").text
+
+
+def test_other_methods_and_the_list_itself_take_no_events(stage: ApiStage):
+    assert stage.user.put("/v1/webhooks/hook/one", json={}).status_code == 405
+    assert stage.user.post("/v1/webhooks/", json={}).status_code == 405
+    described = stage.user.get("/openapi.json").json()["paths"]
+    assert set(described["/webhooks/{name}"]) >= {"post"}
+    assert "get" in described["/webhooks"]
+
+
+def test_a_bug_on_the_way_of_an_event_is_a_500_that_names_its_request(
+    stage: ApiStage, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*given: object) -> list[object]:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr(stage.app.state.webhooks, "_events", broken)
+    answer = stage.user.post("/v1/webhooks/hook/one", json={}, headers={"X-Request-ID": "bug-7"})
+    assert answer.status_code == 500
+    assert "bug-7" in answer.json()["faultstring"]
+    assert "no such luck" not in answer.text
