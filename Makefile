@@ -10,7 +10,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 # Errors are shown, warnings about the machine's own pip settings are not.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
-.PHONY: help demo test lint format bench lock wheel clean
+.PHONY: help demo test lint format bench docs lock wheel clean
 
 help:
 	@echo "make demo [KEEP=1]   run the main job against an AWS and an SSH server on loopback"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint            ruff, mypy --strict and the import layers"
 	@echo "make format          let ruff format the code"
 	@echo "make bench           print the figures, each beside its physical limit"
+	@echo "make docs            write the pages that are made from the code: the command line and the settings"
 	@echo "make lock            resolve the dependencies anew into requirements/*.txt"
 	@echo "make wheel           build the wheel into dist/"
 	@echo "make clean           remove what the other targets made"
@@ -42,10 +43,14 @@ format: .venv/.dev-installed
 bench: .venv/.dev-installed
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-# The demo's versions are the tests' versions.
+docs: .venv/.dev-installed
+	@$(BIN)/python -m tests.architecture.reference_pages
+
+# The demo's and the image's versions are the tests' versions.
 lock: .venv/.dev-installed
 	$(UV_COMPILE) --group dev -o requirements/dev.txt
 	$(UV_COMPILE) --group demo --constraint requirements/dev.txt --no-annotate -o requirements/demo.txt
+	$(UV_COMPILE) --group build --constraint requirements/dev.txt --no-annotate -o requirements/runtime.txt
 
 wheel: .venv/.dev-installed
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist
