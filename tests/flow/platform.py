@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import yaml
 
+from st_ops.model.executions import Execution
+from st_ops.store import executions
 from st_ops.store.database import Database, Tx
 from tests.servers.process import Guard, clean_environment, free_port
 from tests.waiting import eventually
@@ -262,6 +264,13 @@ class Platform:
                 yield tx
         finally:
             database.close()
+
+    def stored(self, identifier: str) -> Execution:
+        """One execution as the store has it."""
+        with self.store() as tx:
+            found = executions.get(tx, identifier)
+        assert found is not None
+        return found
 
     def server(self) -> dict[str, Any]:
         """What server.json says."""
