@@ -50,6 +50,7 @@ POLICY_TYPES: dict[str, dict[str, Any]] = {
         ),
         "delay": _parameter("number", "Seconds before the next run.", minimum=0, maximum=120, default=0),
     },
+    "timeout": {"seconds": _parameter("number", "Seconds a run may take.", minimum=0, required=True)},
 }
 
 

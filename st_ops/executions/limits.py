@@ -13,23 +13,16 @@ from typing import Any
 
 import orjson
 
-from st_ops.errors import ExpressionError, InvalidInput
+from st_ops.errors import ExpressionError
 from st_ops.expressions.jinja import Templates
 from st_ops.model.base import Object
-from st_ops.model.limits import OnLimit, Rate, Retry, SlotLimit, parse_rate, parse_retry
+from st_ops.model.limits import OnLimit, Rate, Retry, SlotLimit, parse_concurrency, parse_rate, parse_retry
 from st_ops.model.resources import Action, Policy
 from st_ops.model.status import Status
 from st_ops.packs.catalog import Snapshot
 
 CONCURRENCY, CONCURRENCY_BY = "action.concurrency", "action.concurrency.attr"
 RETRY, TIMEOUT = "action.retry", "action.timeout"
-#: Every policy type there is (StackStorm 1.11, and timeout), with what it takes.
-POLICY_TYPES: Mapping[str, Sequence[str]] = {
-    CONCURRENCY: ("threshold", "action"),
-    CONCURRENCY_BY: ("threshold", "action", "attributes"),
-    RETRY: ("retry_on", "max_retry_count", "delay"),
-    TIMEOUT: ("seconds",),
-}
 
 
 @dataclass(frozen=True)
@@ -44,25 +37,14 @@ class ActionLimits:
 
 
 def slot_limit(given: Mapping[str, Any], default_key: str, render: Callable[[str], str]) -> SlotLimit:
-    """The limit that a ``concurrency: {key, limit, on_limit}`` of an action or a rule means for one execution.
+    """The limit that a ``concurrency`` of an action or a rule means for one execution.
 
     ``render`` fills the key's template. Raises InvalidInput naming the key, ExpressionError.
     """
-    unknown = sorted(set(given) - {"key", "limit", "on_limit"})
-    if unknown:
-        raise _invalid("concurrency", f"has no key '{unknown[0]}'; it takes key, limit, on_limit")
-    limit = given.get("limit", 1)
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise _invalid("concurrency.limit", f"is {limit!r}; expected a whole number from 1 up")
-    wanted = given.get("on_limit", "queue")
-    if wanted not in list(OnLimit):
-        raise _invalid("concurrency.on_limit", f"is '{wanted}'; expected one of {', '.join(OnLimit)}")
-    key = render(str(given["key"])) if given.get("key") else default_key
-    return SlotLimit(key=key, limit=limit, on_limit=OnLimit(wanted))
-
-
-def _invalid(where: str, complaint: str) -> InvalidInput:
-    return InvalidInput(f"'{where}' {complaint}.", where=where)
+    wanted = parse_concurrency(given)
+    return SlotLimit(
+        key=render(wanted.key) if wanted.key else default_key, limit=wanted.limit, on_limit=wanted.on_limit
+    )
 
 
 class Limits:

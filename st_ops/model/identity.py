@@ -30,6 +30,11 @@ def new_id() -> str:
     return f"{int(time.time()):08x}{_process[1]}{next(_counter) & 0xFFFFFF:06x}"
 
 
+def first_id(moment: datetime) -> str:
+    """No identifier made before the second of ``moment`` is larger, none made after it is smaller."""
+    return f"{int(moment.timestamp()):08x}{'0' * 16}"
+
+
 def now() -> datetime:
     """The present moment in UTC."""
     return datetime.now(UTC)

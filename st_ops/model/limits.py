@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -25,6 +26,14 @@ class SlotLimit(Model):
 
     key: str
     limit: int
+    on_limit: OnLimit = OnLimit.QUEUE
+
+
+class Concurrency(Model):
+    """The ``concurrency`` of an action or a rule. ``key`` is a template; "" = the action or rule itself."""
+
+    key: str = ""
+    limit: int = 1
     on_limit: OnLimit = OnLimit.QUEUE
 
 
@@ -63,6 +72,20 @@ _STATUSES = {"failure": Status.FAILED, "failed": Status.FAILED}
 _STATUSES |= {"timeout": Status.TIMEOUT, "abandoned": Status.ABANDONED}
 
 
+def parse_concurrency(given: Mapping[str, Any]) -> Concurrency:
+    """``{key: <template>, limit: N, on_limit: queue|skip|cancel_running|fail}``. Raises InvalidInput naming the key."""
+    unknown = sorted(set(given) - {"key", "limit", "on_limit"})
+    if unknown:
+        raise _invalid("concurrency", f"has no key '{unknown[0]}'; it takes key, limit, on_limit")
+    limit = given.get("limit", 1)
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise _invalid("concurrency.limit", f"is {limit!r}; expected a whole number from 1 up")
+    wanted = given.get("on_limit", "queue")
+    if wanted not in list(OnLimit):
+        raise _invalid("concurrency.on_limit", f"is '{wanted}'; expected one of {', '.join(OnLimit)}")
+    return Concurrency(key=str(given.get("key") or ""), limit=limit, on_limit=OnLimit(wanted))
+
+
 def parse_rate(text: str) -> Rate:
     """``10/minute``, ``3/10s``, ``100/h``. Raises InvalidInput."""
     match = _RATE.fullmatch(text)
@@ -73,20 +96,26 @@ def parse_rate(text: str) -> Rate:
     return Rate(count=int(match[1]), seconds=int(match[2] or 1) * _UNITS[match[3]])
 
 
-def parse_retry(given: dict[str, Any]) -> Retry:
+def parse_retry(given: Mapping[str, Any]) -> Retry:
     """The ``retry`` of an action's metadata. Raises InvalidInput naming the key."""
     known = {"count", "delay", "backoff", "max_delay", "jitter", "retry_on"}
     unknown = sorted(set(given) - known)
     if unknown:
-        takes = ", ".join(sorted(known))
-        raise InvalidInput(f"'retry' has no key '{unknown[0]}'; it takes {takes}.", where="retry")
+        raise _invalid("retry", f"has no key '{unknown[0]}'; it takes {', '.join(sorted(known))}")
+    for key in ("count", "delay", "max_delay", "jitter"):
+        number = given.get(key, 0)
+        if not isinstance(number, int | float) or isinstance(number, bool) or number < 0:
+            raise _invalid(f"retry.{key}", f"is {number!r}; expected a number from 0 up")
+    if "count" not in given or not isinstance(given["count"], int):
+        raise _invalid(
+            "retry.count", "is missing or no whole number; it says how many further tries there are"
+        )
     values: dict[str, Any] = {
         key: given[key] for key in ("count", "delay", "max_delay", "jitter") if key in given
     }
     backoff = given.get("backoff", "constant")
     if backoff not in ("constant", "exponential"):
-        message = f"'retry.backoff' is '{backoff}'; expected constant or exponential."
-        raise InvalidInput(message, where="retry.backoff")
+        raise _invalid("retry.backoff", f"is '{backoff}'; expected constant or exponential")
     on = given.get("retry_on", ["failed", "timeout"])
     if isinstance(on, str) and "{{" in on:
         values["when"] = on
@@ -95,9 +124,12 @@ def parse_retry(given: dict[str, Any]) -> Retry:
     return Retry(exponential=backoff == "exponential", **values)
 
 
+def _invalid(where: str, complaint: str) -> InvalidInput:
+    return InvalidInput(f"'{where}' {complaint}.", where=where)
+
+
 def _status(name: Any) -> Status:
     if name not in _STATUSES:
         expected = ", ".join(_STATUSES)
-        message = f"'retry.retry_on' has '{name}'; expected {expected}, or a template."
-        raise InvalidInput(message, where="retry.retry_on")
+        raise _invalid("retry.retry_on", f"has '{name}'; expected {expected}, or a template")
     return _STATUSES[name]

@@ -126,6 +126,8 @@ class Rule(Resource):
     action: RuleAction
     type: RuleType = Field(default_factory=RuleType)
     context: Object = Field(default_factory=dict)
+    #: st_ops' own key: ``{key, limit, on_limit}``, as an action's.
+    concurrency: Object = Field(default_factory=dict)
 
 
 class Alias(Resource):

@@ -77,6 +77,7 @@ VOCABULARIES: dict[str, Vocabulary] = {
         criteria="mapping",
         action="mapping",
         context="mapping",
+        concurrency="mapping",
     ),
     "sensor": _kind(
         "sensor",

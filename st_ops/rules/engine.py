@@ -186,7 +186,7 @@ def _request(event: TriggerInstance, rule: Rule, parameters: Object, context: Ob
     return Request(
         action=rule.action.ref, parameters=parameters, user=RULES_USER, context=context, rule=rule.ref,
         trigger_instance_id=event.id, trace_id=event.trace_id or event.id, names={"trigger": event.payload},
-        literal=True,
+        literal=True, concurrency=rule.concurrency,
     )  # fmt: skip
 
 

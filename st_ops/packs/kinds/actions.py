@@ -10,6 +10,7 @@ from st_ops.model.base import Object
 from st_ops.model.resources import Action
 from st_ops.model.runner_types import OVERRIDABLE, RUNNER_TYPES, RunnerType, resolve
 from st_ops.packs.kinds.common import Scope, build, open_content
+from st_ops.packs.kinds.limits import check_limits
 from st_ops.packs.metadata_keys import type_name
 from st_ops.packs.parameter_schemas import check_parameters, cleaned
 from st_ops.packs.problems import Fault, did_you_mean
@@ -35,6 +36,7 @@ def build_actions(value: Any, scope: Scope) -> list[Action]:
     if isinstance(parameters, dict):
         faults += check_parameters(parameters, ("parameters",))
     faults += _check_notify(content.get("notify"))
+    faults += check_limits(content)
     runner = _runner(content.get("runner_type"), faults)
     if runner is not None:
         content["runner_type"] = runner.name

@@ -15,6 +15,7 @@ POLICY_TYPES: dict[str, tuple[str, ...]] = {
     "action.concurrency": ("THRESHOLD", "action"),
     "action.concurrency.attr": ("THRESHOLD", "action", "attributes"),
     "action.retry": ("RETRY_ON", "max_retry_count", "delay"),
+    "action.timeout": ("SECONDS",),
 }
 
 
@@ -58,6 +59,12 @@ def _check_values(parameters: Object) -> list[Fault]:
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             said = f"'{name}' must be a whole number from 1 up, not {type_name(value)}."
             faults.append(Fault(("parameters", name), said))
+    for name in ("delay", "seconds"):
+        value = parameters.get(name)
+        if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or value < 0):
+            faults.append(
+                Fault(("parameters", name), f"'{name}' must be a number of seconds, not {type_name(value)}.")
+            )
     action = parameters.get("action")
     if action is not None and action not in ("delay", "cancel"):
         faults.append(Fault(("parameters", "action"), f"'action' must be delay or cancel, not {action!r}."))

@@ -8,6 +8,7 @@ from st_ops.model.base import Object
 from st_ops.model.operator_names import OPERATOR_NAMES
 from st_ops.model.resources import Rule
 from st_ops.packs.kinds.common import Scope, build, open_content
+from st_ops.packs.kinds.limits import check_limits
 from st_ops.packs.metadata_keys import Vocabulary, check_mapping, type_name
 from st_ops.packs.problems import Fault, Faulty, Keys, did_you_mean
 
@@ -39,6 +40,7 @@ def build_rules(value: Any, scope: Scope) -> list[Rule]:
             faults.append(Fault(("type", "ref"), said))
     for part in ("trigger.type", "action.ref"):
         faults += _check_ref(content, part)
+    faults += check_limits(content)
     criteria = content.get("criteria")
     if isinstance(criteria, dict):
         faults += check_criteria(criteria, ("criteria",))
