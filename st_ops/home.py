@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from st_ops.errors import AlreadyRunning
+from st_ops.security.private_files import create_once
 
 
 class Home:
@@ -40,7 +41,9 @@ class Home:
     def _occupied(self) -> str:
         try:
             server = json.loads(self.server_file.read_text())
-            return f"A platform is running on {self.folder} already: process {server['pid']}, {server['url']}."
+            return (
+                f"A platform is running on {self.folder} already: process {server['pid']}, {server['url']}."
+            )
         except (OSError, ValueError, KeyError):
             return f"A platform is starting on {self.folder} already."
 
@@ -54,14 +57,7 @@ class Home:
     def admin_token(self) -> str:
         """The admin's token, made on first use in a file of mode 0600."""
         self.make()
-        try:
-            handle = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return self.token_file.read_text().strip()
-        token = secrets.token_urlsafe(32)
-        with os.fdopen(handle, "w") as file:
-            file.write(token + "\n")
-        return token
+        return create_once(self.token_file, secrets.token_urlsafe(32) + "\n").strip()
 
     def announce(self, url: str) -> None:
         """Write server.json, whole or not at all, so that clients find the server."""

@@ -42,6 +42,7 @@ class Registrar:
         problems += [self._report(pack, problem) for pack in loaded for problem in pack.problems]
         changed = 0
         with self._database.write() as tx:
+            registry.lock(tx)
             for pack in loaded:
                 changed += self._register(tx, pack)
                 for kind, _ in pack.all():

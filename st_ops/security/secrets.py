@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from st_ops.errors import StOpsError, UserError
+from st_ops.security.private_files import create_once
 
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
@@ -36,10 +37,7 @@ class SecretBox:
     @classmethod
     def from_file(cls, path: Path) -> SecretBox:
         """Read the key file; when it is absent, make it (mode 0600) with a new key. Raises UserError when it is bad."""
-        try:
-            text = path.read_text()
-        except FileNotFoundError:
-            text = _create(path)
+        text = create_once(path, base64.b64encode(os.urandom(_KEY_BYTES)).decode() + "\n")
         try:
             keys = [base64.b64decode(line, validate=True) for line in text.split()]
         except binascii.Error as exc:
@@ -91,17 +89,3 @@ class SecretBox:
 def is_sealed(value: Any) -> bool:
     """True for the object that stands for a sealed value."""
     return isinstance(value, Mapping) and len(value) == 1 and SEALED in value
-
-
-def _create(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = base64.b64encode(os.urandom(_KEY_BYTES)).decode() + "\n"
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process made it meanwhile
-        return path.read_text()
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    return text

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.errors import NotFound
@@ -34,6 +34,12 @@ class Registered:
 def version(tx: Tx) -> int:
     """Grows by one with every change of the registry."""
     return tx.execute(select(counter.c.value).where(counter.c.name == _VERSION)).scalar_one_or_none() or 0
+
+
+def lock(tx: Tx) -> None:
+    """Let one at a time register packs, until the transaction ends. SQLite has one writer anyway."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('st_ops registry'))"))
 
 
 def _bump(tx: Tx) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.model.identity import now
 from st_ops.model.records import Token
@@ -11,8 +12,9 @@ from st_ops.store.schema import token
 
 
 def put(tx: Tx, entry: Token) -> None:
-    """Store a new token."""
-    tx.execute(insert(token), [entry.model_dump()])
+    """Store a new token; one that is known already stays as it is."""
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    tx.execute(dialect.insert(token).on_conflict_do_nothing(), [entry.model_dump()])
 
 
 def by_digest(tx: Tx, digest: str) -> Token | None:
