@@ -203,6 +203,8 @@ class Requests:
         rendered = self._parameters.for_request(action, wish.parameters, names, literal=wish.literal)
         limits = self._limits.slots(snapshot, action, names, rendered, wish.concurrency, wish.rule or "")
         entry = self._entry(action, wish, self._parameters.sealed(action, rendered))
+        if entry.queue == WORKFLOW_QUEUE and entry.timeout is None:
+            entry = entry.model_copy(update={"timeout": self._limits.of(snapshot, action.ref).timeout})
         return Prepared(entry, tuple(limits))
 
     def _bare(self, snapshot: Snapshot, wish: Request) -> Execution:

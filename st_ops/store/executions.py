@@ -344,6 +344,25 @@ def child(tx: Tx, parent_id: str, task_key: str) -> Execution | None:
     return None if row is None else with_result(tx, from_row(row))
 
 
+def overdue(tx: Tx, engine_id: str) -> list[Execution]:
+    """Workflows this engine holds that have a timeout and are past it, and are not being ended already."""
+    query = select(*_LIGHT).where(
+        text(HELD),
+        execution.c.worker_id == engine_id,
+        execution.c.timeout.is_not(None),
+        execution.c.status != Status.CANCELING.value,
+    )
+    moment = now()
+    found = [from_row(row) for row in tx.execute(query).mappings()]
+    return [
+        entry
+        for entry in found
+        if entry.timeout
+        and entry.start_timestamp
+        and (moment - entry.start_timestamp).total_seconds() > entry.timeout
+    ]
+
+
 def unfinished_children(tx: Tx, parent_id: str) -> list[Execution]:
     """Children of a workflow that are not over."""
     query = select(*_LIGHT).where(execution.c.parent_id == parent_id, execution.c.end_timestamp.is_(None))

@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 #: Most workflows begun, and most finished children noticed, in one transaction.
 _BATCH = 100
 
+#: How the reason of a workflow begins that is ended because it took too long.
+_TIMEOUT = "timeout"
+
 _TOPICS = [Topic.EXECUTION_REQUESTED, Topic.TASK_CHANGED, Topic.EXECUTION_CANCEL]
 
 #: What a person may have asked of a held workflow → the signal it gives.
@@ -134,6 +137,7 @@ class WorkflowEngine:
         if not self._held:
             return more
         more |= self._notice()
+        self._end_overdue()
         self._obey()
         return more
 
@@ -159,6 +163,15 @@ class WorkflowEngine:
         for parent_id in {*by_parent, *waiting}:
             self._step(parent_id, by_parent.get(parent_id, []))
         return len(finished) == _BATCH
+
+    def _end_overdue(self) -> None:
+        """Cancel workflows that are past their timeout; they end with that status."""
+        with self._database.read() as tx:
+            overdue = executions.overdue(tx, self._membership.id)
+        if overdue:
+            self._lifecycle.move(
+                [_move(entry, Status.CANCELING, f"{_TIMEOUT} of {entry.timeout:g} s") for entry in overdue]
+            )
 
     def _obey(self) -> None:
         """Pass on what people asked of workflows: pause, resume, cancel."""
@@ -268,7 +281,9 @@ class WorkflowEngine:
         moves = _status_moves(workflow, live.state.status)
         if live.state.finished:
             end = outcome(live.graph, live.state, world)
-            moves = [_move(workflow, end.status, end.reason, result=end.result)]
+            late = end.status is Status.CANCELED and workflow.reason.startswith(_TIMEOUT)
+            status, reason = (Status.TIMEOUT, workflow.reason) if late else (end.status, end.reason)
+            moves = [_move(workflow, status, reason, result=end.result)]
         for done in self._lifecycle.move_in(tx, moves, bells):
             if done.refused:
                 log.warning("%s", done.refused, extra=log_facts(execution_id=workflow.id))

@@ -17,10 +17,11 @@ def task_request(workflow: Execution, run: Run, fact: f.TaskRequested) -> Reques
     task = TaskIdentity(
         key=fact.key, name=run.name, task_id=run.key, route=run.route, item=fact.item, attempt=fact.attempt
     )
+    ready = now() + timedelta(seconds=fact.delay) if fact.delay else None
     return Request(
         action=fact.action, parameters=fact.parameters, literal=True, user=workflow.user,
         context=_context(workflow, run, fact), parent_id=workflow.id, root_id=workflow.root_id, task=task,
-        trace_id=workflow.trace_id, priority=workflow.priority or None, ready_at=now() + timedelta(seconds=fact.delay) if fact.delay else None,
+        trace_id=workflow.trace_id, priority=workflow.priority or None, ready_at=ready,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,11 @@ class Stages:
     def ended(self, *entries: Execution, deadline: float = 20) -> list[Execution]:
         """These executions once they are over."""
         for entry in entries:
-            eventually(
-                lambda entry=entry: self.get(entry.id).status.terminal, deadline, f"the end of {entry.id}"
-            )  # type: ignore[misc]
+            eventually(partial(self._is_over, entry.id), deadline, f"the end of {entry.id}")
         return [self.get(entry.id) for entry in entries]
+
+    def _is_over(self, identifier: str) -> bool:
+        return self.get(identifier).status.terminal
 
     def reached(self, entry: Execution, *statuses: Status) -> Execution:
         """The execution once it is in one of these statuses."""

@@ -11,7 +11,7 @@ import pytest
 from st_ops.errors import InvalidInput
 from st_ops.model.limits import Retry, parse_concurrency, parse_rate, parse_retry
 from st_ops.model.status import Status
-from st_ops.store import slots
+from st_ops.store import history, slots
 from tests.unit.executions.platform import Stages
 from tests.waiting import eventually
 
@@ -234,3 +234,18 @@ def test_the_requests_timeout_counts_before_the_policys_and_the_actions(start: S
     assert by_policy.elapsed_seconds is not None
     assert by_request.elapsed_seconds is not None
     assert by_policy.elapsed_seconds < by_request.elapsed_seconds
+
+
+def test_a_workflow_past_its_timeout_ends_so_and_takes_its_tasks_along(start: Start) -> None:
+    workflow = "version: 1.0\ntasks:\n  wait:\n    action: t.a\n"
+    files = {
+        **shell("a", "sleep 30"),
+        "actions/w.yaml": "name: w\nrunner_type: orquesta\nentry_point: workflows/w.yaml\n",
+        "actions/workflows/w.yaml": workflow,
+    }
+    stages = start(files)
+    (done,) = stages.ended(stages.ask("t.w", timeout=0.3))
+    assert (done.status, done.reason) == (Status.TIMEOUT, "timeout of 0.3 s")
+    with stages.platform.database.read() as tx:
+        (child,) = history.children(tx, [done.id])
+    assert child.status is Status.CANCELED
