@@ -23,7 +23,7 @@ _COLUMNS: tuple[Column, ...] = (
 _PARAMETERS: tuple[Column, ...] = (
     ("parameter", lambda row: Text(row["name"], style="bold" if row.get("required") else "")),
     ("type", "type"),
-    ("default", "default"),
+    ("default", lambda row: "(required)" if row.get("required") else row.get("default")),
     ("description", "description"),
 )
 
