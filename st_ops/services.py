@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from st_ops.api.services import ApiServices
+from st_ops.artifacts.keeping import Artifacts
 from st_ops.bus.kombu_bus import KombuBus
 from st_ops.executions.console import OutputWriter
 from st_ops.executions.jobs import Jobs
@@ -21,6 +22,7 @@ from st_ops.executions.limits import Limits
 from st_ops.executions.lost import Reaper
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.requests import Requests
+from st_ops.executions.retention import Retention
 from st_ops.executions.running import Running
 from st_ops.executions.services import ActionServices
 from st_ops.executions.worker import Worker
@@ -93,6 +95,7 @@ class Platform:
         self.box = SecretBox.from_file(self.home.key_file)
         self.tokens = Tokens(self.database, self.box.signing_key)
         self.key_values = KeyValues(self.database, self.box)
+        self.artifacts = Artifacts(settings.artifacts, self.home.folder / "artifacts")
         self.catalog = Catalog(self.database)
         self.configs = Configs(self.catalog, settings.configs_dir, self._config_value)
         self.environments = Environments(Virtualenvs(settings.home / "virtualenvs"), self.catalog, self.bus)
@@ -118,6 +121,7 @@ class Platform:
                 self.registrar.reload()
             self.catalog.current()
             self._enter(stack, self.intake)
+            self._enter(stack, Retention(self.database, self.settings.retention, self.artifacts.remove))
             if "runner" in self.stages or "sensors" in self.stages:
                 self._enter(stack, self.environments)
             for stage in (stage for stage in STAGES if stage in self.stages):

@@ -148,6 +148,43 @@ class SshSettings(Section):
     check_host_keys: bool = Field(True, description="Refuse a host whose key is not known.")
 
 
+class ArtifactSettings(Section):
+    """Files that actions leave in their artifact folder (ST_OPS_ARTIFACTS)."""
+
+    url: str = Field(
+        "",
+        description="Where they are kept: file:///folder or s3://bucket/prefix; empty means artifacts/ in the home "
+        "folder. A folder is for one host, or one that all hosts mount; otherwise use S3.",
+    )
+    endpoint_url: str = Field("", description="S3 only: another server than AWS (MinIO, Ceph …).")
+    region: str = Field("", description="S3 only: the bucket's region; empty means as boto3 finds it.")
+    file_bytes: int = Field(1_073_741_824, ge=0, description="Largest file kept, in bytes.")
+    execution_bytes: int = Field(
+        4_294_967_296, ge=0, description="Most bytes kept of one execution, all files together."
+    )
+    files: int = Field(1_000, ge=0, description="Most files kept of one execution.")
+
+
+class RetentionSettings(Section):
+    """How long what happened is kept, in days since its end; 0 keeps it for ever."""
+
+    execution_days: float = Field(
+        30, ge=0, description="Executions with all they started, their results and their run keys."
+    )
+    output_days: float = Field(14, ge=0, description="What executions printed.")
+    artifact_days: float = Field(
+        30, ge=0, description="Artifacts; they go with their execution at the latest."
+    )
+    event_days: float = Field(14, ge=0, description="Events, and what the rules made of them.")
+    rejected_days: float = Field(14, ge=0, description="What could not become an event.")
+    audit_days: float = Field(365, ge=0, description="The audit log.")
+    batch: int = Field(
+        500, ge=1, description="Most rows deleted in one transaction; fewer where that takes long."
+    )
+    pause_seconds: float = Field(0.05, ge=0, description="Least rest between two such transactions.")
+    interval_seconds: float = Field(60.0, gt=0, description="How often it is looked for what is old.")
+
+
 class LogSettings(Section):
     """What the processes say of themselves."""
 
@@ -183,6 +220,8 @@ class Settings(BaseSettings):
     schedules: SchedulesSettings = Field(default_factory=SchedulesSettings)
     packs: PacksSettings = Field(default_factory=PacksSettings)
     ssh: SshSettings = Field(default_factory=SshSettings)
+    artifacts: ArtifactSettings = Field(default_factory=ArtifactSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     logs: LogSettings = Field(default_factory=LogSettings)
 
     @classmethod

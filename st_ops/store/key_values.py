@@ -68,16 +68,5 @@ def remove(tx: Tx, name: str, scope: str = "st2kv.system") -> bool:
     return done.rowcount > 0
 
 
-def purge(tx: Tx, limit: int = 1000) -> int:
-    """Delete up to ``limit`` expired entries; answers how many."""
-    gone = (
-        select(key_value.c.scope, key_value.c.name).where(key_value.c.expire_timestamp <= now()).limit(limit)
-    )
-    rows = list(tx.execute(gone))
-    for scope, name in rows:
-        tx.execute(delete(key_value).where(key_value.c.scope == scope, key_value.c.name == name))
-    return len(rows)
-
-
 def _key_value(row: dict[str, object]) -> KeyValue:
     return KeyValue.model_validate({key: row[key] for key in KeyValue.model_fields})

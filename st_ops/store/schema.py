@@ -45,6 +45,8 @@ READY = "status IN ('requested', 'scheduled', 'delayed') AND waits_for_slot = fa
 HELD = "status IN ('running', 'pending', 'pausing', 'paused', 'resuming', 'canceling')"
 UNNOTICED = "parent_notified = false AND end_timestamp IS NOT NULL"
 PARENTLESS = "parent_id IS NULL"
+#: Executions whose age decides whether they and what they started are still kept.
+ROOT_OVER = "parent_id IS NULL AND end_timestamp IS NOT NULL"
 
 
 def _where(name: str, table_columns: tuple[str, ...], condition: str, *, unique: bool = False) -> Index:
@@ -153,6 +155,7 @@ execution = Table(
     Index("ix_execution_status", "status", "created_at"),
     _where("ix_execution_parent", ("parent_id", "created_at"), "parent_id IS NOT NULL"),
     _where("ix_execution_roots", ("created_at", "id"), PARENTLESS),
+    _where("ix_execution_over", ("end_timestamp", "id"), ROOT_OVER),
     _where("ix_execution_rule", ("rule", "created_at"), "rule IS NOT NULL"),
     Index("ix_execution_trace_id", "trace_id"),
 )
@@ -286,6 +289,7 @@ key_value = Table(
     Column("user", Text, nullable=False),
     Column("expire_timestamp", Micros),
     Column("updated_at", Micros, nullable=False),
+    _where("ix_key_value_expire_timestamp", ("expire_timestamp",), "expire_timestamp IS NOT NULL"),
 )
 
 worker = Table(
@@ -323,4 +327,5 @@ token = Table(
     Column("created_at", Micros, nullable=False),
     Column("expires_at", Micros),
     Column("metadata", Json, nullable=False),
+    _where("ix_token_expires_at", ("expires_at",), "expires_at IS NOT NULL"),
 )

@@ -175,6 +175,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("parent_id IS NULL"),
         )
         batch_op.create_index(
+            "ix_execution_over",
+            ["end_timestamp", "id"],
+            unique=False,
+            sqlite_where=sa.text("parent_id IS NULL AND end_timestamp IS NOT NULL"),
+            postgresql_where=sa.text("parent_id IS NULL AND end_timestamp IS NOT NULL"),
+        )
+        batch_op.create_index(
             "ix_execution_rule",
             ["rule", "created_at"],
             unique=False,
@@ -257,6 +264,14 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("scope", "name", name=op.f("pk_key_value")),
     )
+    op.create_index(
+        "ix_key_value_expire_timestamp",
+        "key_value",
+        ["expire_timestamp"],
+        unique=False,
+        sqlite_where=sa.text("expire_timestamp IS NOT NULL"),
+        postgresql_where=sa.text("expire_timestamp IS NOT NULL"),
+    )
     op.create_table(
         "lease",
         sa.Column("name", sa.Text(), nullable=False),
@@ -325,6 +340,14 @@ def upgrade() -> None:
         sa.Column("metadata", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_token")),
         sa.UniqueConstraint("digest", name=op.f("uq_token_digest")),
+    )
+    op.create_index(
+        "ix_token_expires_at",
+        "token",
+        ["expires_at"],
+        unique=False,
+        sqlite_where=sa.text("expires_at IS NOT NULL"),
+        postgresql_where=sa.text("expires_at IS NOT NULL"),
     )
     op.create_table(
         "worker",
