@@ -50,8 +50,8 @@ A setting comes from the strongest of these that names it:
 4. the default.
 
 The file [`conf/st_ops.example.toml`](../conf/st_ops.example.toml) holds all of them, commented out. Settings are
-read once, at the start. An unknown name in a table or a value of the wrong type ends the start with exit code 1 and a sentence
-that names the setting and where it came from.
+read once, at the start. An unknown name in a table or a value of the wrong type ends the start with exit code 1 and
+a sentence that names the setting and where it came from.
 
 The home folder itself is no setting of the file, which lies in it: name it with `--home DIR` or `ST_OPS_HOME`; the
 default is `~/.st-ops`.
@@ -85,7 +85,9 @@ def _command_text(name: str, command: Any) -> str:
     )
     lines = [f"## {name}", "", _one_line(command.help or ""), "", "```", usage, "```", ""]
     rows = [(f"`{_argument_name(entry)}`", entry.help) for entry in arguments]
-    rows += [(_option_name(entry), entry.help) for entry in options if not {"--help", "--home"} & {*entry.opts}]
+    rows += [
+        (_option_name(entry), entry.help) for entry in options if not {"--help", "--home"} & {*entry.opts}
+    ]
     if rows:
         lines += ["| | |", "|---|---|", *(f"| {left} | {_cell(right or '')} |" for left, right in rows), ""]
     return "\n".join(lines)
