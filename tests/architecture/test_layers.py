@@ -79,7 +79,7 @@ def test_nothing_is_left_to_do_later():
     assert found == set()
 
 
-@pytest.mark.parametrize("name", ["demo", "dev"])
+@pytest.mark.parametrize("name", ["demo", "dev", "runtime"])
 def test_the_lock_files_have_hashes_and_no_addresses(name):
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
     assert not re.search(r"://|--(extra-)?index-url|--find-links|@ file", text)
