@@ -82,7 +82,7 @@ class WorkerSettings(Section):
         15.0, gt=0, description="A worker silent for this long has lost its executions."
     )
     heartbeat_seconds: float = Field(3.0, gt=0, description="How often a worker extends its lease.")
-    grace_seconds: float = Field(5.0, ge=0, description="Between SIGTERM and SIGKILL of a stopped action.")
+    grace_seconds: float = Field(3.0, ge=0, description="Between SIGTERM and SIGKILL of a stopped action.")
     drain_seconds: float = Field(
         10.0, ge=0, description="At shutdown, how long running actions may go on before they are stopped."
     )

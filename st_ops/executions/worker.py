@@ -61,7 +61,7 @@ class Worker:
         self._pool = ThreadPoolExecutor(settings.slots, thread_name_prefix="slot")
         self._loop = EngineLoop("worker", bus, [Topic.EXECUTION_REQUESTED], self._turn, sweep_seconds)
         self.membership = Membership(
-            database, kind="runner", settings=settings, on_beat=self._stop_canceled, on_lost=self._lose
+            database, kind="runner", settings=settings, on_beat=_nothing, on_lost=self._lose
         )
 
     def open(self) -> None:
@@ -90,7 +90,7 @@ class Worker:
 
     def _cancel_rung(self, bell: Bell) -> None:
         if bell.missed:
-            # Canceled ones are found at the next heartbeat; this thread must not wait for the store.
+            # Canceled ones are found at the next sweep; this thread must not wait for the store.
             return
         for identifier in bell.ids:
             self._desk.stop(identifier, "canceled")
@@ -110,7 +110,7 @@ class Worker:
 
     def _turn(self) -> bool:
         """Record what ended, claim what is free; True when it is worth another turn at once."""
-        self._sweep_slots()
+        self._sweep()
         reports = self._desk.reports()
         free = self._settings.slots - self._desk.count() + len(reports)
         if self._closing or self.membership.draining:
@@ -138,10 +138,11 @@ class Worker:
             self._start(execution)
         return free > 0 and len(claimed) == free
 
-    def _sweep_slots(self) -> None:
-        """Once a sweep: executions whose pause before another try is over, and whatever else waits with room."""
+    def _sweep(self) -> None:
+        """Once a sweep: executions whose pause before another try is over, whatever else waits with room, cancels."""
         if time.monotonic() >= self._swept_at + self._sweep_seconds:
             self._lifecycle.admit_waiting()
+            self._stop_canceled()
             self._swept_at = time.monotonic()
 
     def _anything_ready(self) -> bool:
@@ -217,3 +218,7 @@ class Worker:
                 )
                 if stop.wait(self._settings.heartbeat_seconds):
                     return False
+
+
+def _nothing() -> None:
+    """A heartbeat shows life and does nothing else."""
