@@ -71,9 +71,13 @@ class Process:
             )  # fmt: skip
         self._guard.watch(self._child.pid)
 
+    def printed(self) -> str:
+        """What it printed since it was started."""
+        return self.log.read_bytes()[self._read_from :].decode(errors="replace")
+
     def said(self, text: str) -> bool:
         """Whether it printed ``text`` since it was started."""
-        return text.encode() in self.log.read_bytes()[self._read_from :]
+        return text in self.printed()
 
     def code(self) -> int | None:
         """Its exit code; None while it runs."""
