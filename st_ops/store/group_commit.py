@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class GroupCommit(Generic[T, R]):
-    """Writes submitted items in batches from one thread of its own.
+    """Writes submitted items in batches from one thread of its own, which starts with the first item.
 
     ``write`` stores a batch and answers one result per item, in order. ``after`` is called with the
     results of each batch once they are committed (to ring a bell), in the committing thread.
@@ -45,18 +45,26 @@ class GroupCommit(Generic[T, R]):
         self._condition = threading.Condition()
         self._waiting: list[tuple[T, Future[R]]] = []
         self._closed = False
+        self._started = False
         self._thread = threading.Thread(target=self._run, name=f"commit-{name}", daemon=True)
 
     def open(self) -> None:
-        """Start the committing thread."""
-        self._thread.start()
+        """Start writing; ``submit`` does so too. Idempotent."""
+        with self._condition:
+            self._start()
+
+    def _start(self) -> None:
+        if not self._started and not self._closed:
+            self._started = True
+            self._thread.start()
 
     def close(self) -> None:
         """Commit what was submitted, then stop. Idempotent."""
         with self._condition:
             self._closed = True
             self._condition.notify()
-        if self._thread.is_alive():
+            started = self._started
+        if started:
             self._thread.join()
 
     def submit(self, item: T) -> Future[R]:
@@ -69,6 +77,7 @@ class GroupCommit(Generic[T, R]):
             if self._closed:
                 raise Unavailable("store", f"the {self._name} writer is closing")
             self._waiting.append((item, future))
+            self._start()
             if len(self._waiting) == 1:
                 self._condition.notify()
         return future
