@@ -14,6 +14,7 @@ from st_ops.model.runner_types import RunnerType
 #: Keys of ours that would only be noise while they have their defaults.
 _OWN_ACTION_KEYS = (
     "idempotent", "probe", "queue", "needs", "priority", "limits", "concurrency", "retry", "rate",
+    "require",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 import orjson
 
 from st_ops.bus.interface import Bus
+from st_ops.executions import requirements
 from st_ops.executions.limits import Limits
 from st_ops.expressions.masking import mask
 from st_ops.expressions.parameter_schema import schema_of
@@ -108,6 +109,7 @@ class Lifecycle:
         if over or again:
             # Whoever ends, or rests before another try, makes room: in this transaction, so that it cannot be lost.
             freed = slots.release(tx, [entry.execution.id for entry in over if entry.execution is not None])
+            freed |= requirements.open_for(tx, over, self._catalog.cached().required)
             self.admit_in(tx, freed | slots.give_back(tx, again), bells)
         return done
 
@@ -124,11 +126,13 @@ class Lifecycle:
     def admit_waiting(self) -> bool:
         """The sweep: what waits for a slot, is due and has room; True when something was admitted."""
         with self._database.read() as tx:
-            if not slots.with_waiting(tx):
+            if not (slots.with_waiting(tx) or requirements.anything_waits(tx)):
                 return False
         bells = Bells()
         with self._database.write() as tx:
-            self.admit_in(tx, slots.with_waiting(tx), bells)
+            met, ends = requirements.sweep(tx)
+            self.admit_in(tx, slots.with_waiting(tx) | met, bells)
+            self.move_in(tx, ends, bells)
         bells.ring(self._bus)
         return bool(bells.requested)
 
@@ -160,7 +164,7 @@ class Lifecycle:
 
 
 def _admitted(execution_id: str) -> Move:
-    return Move(execution_id=execution_id, status=Status.REQUESTED, reason="a concurrency slot is free")
+    return Move(execution_id=execution_id, status=Status.REQUESTED, reason="nothing holds it back any more")
 
 
 def _facts(entry: Moved, snapshot: Snapshot) -> tuple[Execution, dict[str, object], object]:

@@ -14,9 +14,11 @@ from typing import Any
 import orjson
 
 from st_ops.errors import ExpressionError
+from st_ops.executions.requirements import requirements_of
 from st_ops.expressions.jinja import Templates
 from st_ops.model.base import Object
 from st_ops.model.limits import OnLimit, Rate, Retry, SlotLimit, parse_concurrency, parse_rate, parse_retry
+from st_ops.model.requirements import Requirement
 from st_ops.model.resources import Action, Policy
 from st_ops.model.status import Status
 from st_ops.packs.catalog import Snapshot
@@ -90,6 +92,13 @@ class Limits:
         if given:
             found.append(slot_limit(given, rule_ref, render))
         return found
+
+    def requires(
+        self, action: Action, run_key: str | None, names: Mapping[str, Any], parameters: Object
+    ) -> tuple[Requirement, ...]:
+        """What must have succeeded before one execution may start. Raises InvalidInput, ExpressionError."""
+        known = {**names, **parameters, "run_key": run_key or ""}
+        return requirements_of(action, run_key, lambda template: self._templates.text(template, known))
 
     def retries(self, retry: Retry, status: Status, result: Any, tries: int) -> bool:
         """True when a run that ended so is to be tried again."""

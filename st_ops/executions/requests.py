@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,15 +14,18 @@ from st_ops.errors import ExpressionError, IllegalMove, InvalidInput, NotFound, 
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
+from st_ops.executions.placement import place
+from st_ops.executions.requirements import held_back
 from st_ops.model.base import Model, Object
 from st_ops.model.executions import WORKFLOW_QUEUE, Execution, TaskIdentity
 from st_ops.model.identity import new_id, now
 from st_ops.model.limits import OnLimit, SlotLimit
+from st_ops.model.requirements import Requirement
 from st_ops.model.resources import Action
 from st_ops.model.runner_types import resolve
 from st_ops.model.status import Status
 from st_ops.packs.catalog import Catalog, Snapshot
-from st_ops.store import executions, rates, slots
+from st_ops.store import executions, rates, run_keys, slots
 from st_ops.store.database import Database, Tx
 from st_ops.store.executions import Move
 
@@ -42,6 +45,11 @@ class Request(Model):
     trigger_instance_id: str | None = None
     trace_id: str = ""
     run_key: str | None = None
+    #: When the run that has the key ended without success, a new one takes over the key.
+    retry: bool = False
+    #: Where it runs, and what the worker must offer; "" and none = as the action says.
+    queue: str = ""
+    needs: list[str] = Field(default_factory=list)
     #: Milliseconds to hold it before it may start (StackStorm's ``delay``).
     delay: int = 0
     ready_at: datetime | None = None
@@ -60,10 +68,13 @@ class Request(Model):
 
 @dataclass(frozen=True)
 class Prepared:
-    """An execution about to be stored, and the slots it needs."""
+    """An execution about to be stored, the slots it needs, and what must have succeeded before."""
 
     entry: Execution
     limits: tuple[SlotLimit, ...]
+    requires: tuple[Requirement, ...] = ()
+    #: Take the run key over from a run that failed.
+    retry: bool = False
 
 
 class Requests:
@@ -127,6 +138,7 @@ class Requests:
         self, tx: Tx, snapshot: Snapshot, prepared: Sequence[Prepared], bells: Bells
     ) -> list[Execution]:
         """Store what is new, with its slots; answers the executions that stand for the wishes."""
+        prepared = [self._held_back(tx, self._taken_over(tx, item)) for item in prepared]
         entries = [self._paced(tx, snapshot, item) for item in prepared]
         answers: dict[str, Execution] = {}
         by_actor: dict[str, list[Execution]] = {}
@@ -140,6 +152,25 @@ class Requests:
         waiting = self._admit(tx, limited, bells) if limited else set()
         bells.requested += [key for key in answers if key in new and key not in waiting]
         return [answers[entry.id] for entry in entries]
+
+    def _taken_over(self, tx: Tx, item: Prepared) -> Prepared:
+        """With the run key free for it, when its holder failed and another try is wished."""
+        entry = item.entry
+        if not item.retry or entry.run_key is None:
+            return item
+        old = run_keys.take_over(tx, entry, entry.user or "system")
+        if old is None:
+            return item
+        return replace(
+            item, entry=entry.model_copy(update={"context": {**entry.context, "retry_of": old.id}})
+        )
+
+    def _held_back(self, tx: Tx, item: Prepared) -> Prepared:
+        """With a closed slot for everything it requires and that is not there yet."""
+        if not item.requires:
+            return item
+        entry, closed = held_back(tx, item.entry, item.requires)
+        return replace(item, entry=entry, limits=(*item.limits, *closed))
 
     def _paced(self, tx: Tx, snapshot: Snapshot, item: Prepared) -> Execution:
         """The execution as it is stored: not before its rate allows, and not ready before it has its slots."""
@@ -156,7 +187,7 @@ class Requests:
             waits = {
                 "waits_for_slot": True,
                 "status": Status.DELAYED,
-                "reason": f"waits for a slot of {keys}",
+                "reason": entry.reason or f"waits for a slot of {keys}",
             }
             entry = entry.model_copy(update=waits)
         return entry
@@ -205,7 +236,8 @@ class Requests:
         entry = self._entry(action, wish, self._parameters.sealed(action, rendered))
         if entry.queue == WORKFLOW_QUEUE and entry.timeout is None:
             entry = entry.model_copy(update={"timeout": self._limits.of(snapshot, action.ref).timeout})
-        return Prepared(entry, tuple(limits))
+        requires = self._limits.requires(action, wish.run_key, names, rendered)
+        return Prepared(entry, tuple(limits), requires, wish.retry)
 
     def _bare(self, snapshot: Snapshot, wish: Request) -> Execution:
         action = snapshot.actions.get(wish.action)
@@ -218,13 +250,18 @@ class Requests:
         runner = resolve(action.runner_type)
         moment = now()
         ready = wish.ready_at or moment + timedelta(milliseconds=wish.delay)
+        where = place(action, wish.queue, wish.needs, wish.context)
+        context = {"user": wish.user, "pack": action.pack, **wish.context}
+        if runner.is_workflow:
+            context |= where.for_tasks()
         return Execution(
             id=wish.id, action=action.ref, runner=runner.name,
             status=Status.DELAYED if ready > moment else Status.REQUESTED,
-            parameters=parameters, context={"user": wish.user, "pack": action.pack, **wish.context},
+            parameters=parameters, context=context,
             user=wish.user, parent_id=wish.parent_id, root_id=wish.root_id or wish.id, task=wish.task, rule=wish.rule,
             trigger_instance_id=wish.trigger_instance_id, trace_id=wish.trace_id or wish.id, run_key=wish.run_key,
-            queue=WORKFLOW_QUEUE if runner.is_workflow else action.queue, needs=action.needs,
+            queue=WORKFLOW_QUEUE if runner.is_workflow else where.queue,
+            needs=[] if runner.is_workflow else where.needs,
             priority=action.priority if wish.priority is None else wish.priority, timeout=wish.timeout,
             idempotent=action.idempotent, ready_at=ready, created_at=moment, notify=wish.notify,
         )  # fmt: skip

@@ -73,6 +73,8 @@ class Action(Resource):
     concurrency: Object = Field(default_factory=dict)
     retry: Object = Field(default_factory=dict)
     rate: str = ""
+    #: ``{action, run_key | within, timeout}``, or a list of them: what must have succeeded before it may start.
+    require: Object | list[Object] = Field(default_factory=list)
 
 
 class TriggerType(Resource):
@@ -126,8 +128,14 @@ class Rule(Resource):
     action: RuleAction
     type: RuleType = Field(default_factory=RuleType)
     context: Object = Field(default_factory=dict)
-    #: st_ops' own key: ``{key, limit, on_limit}``, as an action's.
+    # st_ops' own keys below.
+    #: ``{key, limit, on_limit}``, as an action's.
     concurrency: Object = Field(default_factory=dict)
+    #: Template of the run key of what it starts; "" = none.
+    run_key: str = ""
+    #: Where it runs; "" and none = as the action says.
+    queue: str = ""
+    needs: list[str] = Field(default_factory=list)
 
 
 class Alias(Resource):

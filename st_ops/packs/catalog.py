@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from st_ops.errors import NotFound
 from st_ops.model.events import trigger_ref_for
+from st_ops.model.requirements import parse_require
 from st_ops.model.resources import Action, Pack, Policy, Rule, SensorType, TriggerType
 from st_ops.store import registry
 from st_ops.store.database import Database, Tx
@@ -28,6 +29,8 @@ class Snapshot:
     triggers: frozenset[str] = frozenset()
     #: Refs of the trigger types that some enabled rule listens to.
     listened: frozenset[str] = frozenset()
+    #: Refs of the actions whose success some action requires.
+    required: frozenset[str] = frozenset()
 
     def knows_trigger(self, ref: str) -> bool:
         """True when ``ref`` names a trigger type, or a trigger that some rule made of one."""
@@ -68,10 +71,11 @@ class Catalog:
 
 def _read(tx: Tx, version: int) -> Snapshot:
     rules = {entry.ref: entry for entry in registry.rules(tx)}
+    actions = {entry.ref: entry for entry in registry.actions(tx)}
     return Snapshot(
         version=version,
         packs={entry.ref: entry for entry in registry.packs(tx)},
-        actions={entry.ref: entry for entry in registry.actions(tx)},
+        actions=actions,
         trigger_types={entry.ref: entry for entry in registry.trigger_types(tx)},
         sensors={entry.ref: entry for entry in registry.sensors(tx)},
         rules=rules,
@@ -80,4 +84,10 @@ def _read(tx: Tx, version: int) -> Snapshot:
             trigger_ref_for(entry.trigger.type, entry.trigger.parameters) for entry in rules.values()
         ),
         listened=frozenset(entry.trigger.type for entry in rules.values() if entry.enabled),
+        required=frozenset(
+            wanted.action
+            for entry in actions.values()
+            if entry.require
+            for wanted in parse_require(entry.require)
+        ),
     )

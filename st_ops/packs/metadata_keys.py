@@ -67,6 +67,7 @@ VOCABULARIES: dict[str, Vocabulary] = {
         concurrency="mapping",
         retry="mapping",
         rate="string",
+        require="anything",
     ),
     "rule": _kind(
         "rule",
@@ -78,6 +79,9 @@ VOCABULARIES: dict[str, Vocabulary] = {
         action="mapping",
         context="mapping",
         concurrency="mapping",
+        run_key="string",
+        queue="string",
+        needs="list",
     ),
     "sensor": _kind(
         "sensor",

@@ -21,7 +21,7 @@ from st_ops.model.identity import now
 from st_ops.model.records import AuditEntry
 from st_ops.model.resources import Rule
 from st_ops.packs.catalog import Catalog, Snapshot
-from st_ops.rules.enforce import action_context, render_action
+from st_ops.rules.enforce import action_context, render_action, render_run_key
 from st_ops.rules.matcher import Match, RuleSet
 from st_ops.rules.partitions import Partitions, numbers_of, still_held
 from st_ops.security.key_values import KeyValues
@@ -171,7 +171,14 @@ class RulesEngine:
             )  # fmt: skip
         except (ExpressionError, UserError) as exc:
             return None, f"A parameter of action '{rule.action.ref}' could not be rendered: {exc}"
-        return _request(event, rule, parameters, context), ""
+        try:
+            run_key = render_run_key(
+                rule, event, self._key_values.lookup, templates=self._templates, context=context,
+                config=self._configs(pack), user=RULES_USER,
+            )  # fmt: skip
+        except (ExpressionError, UserError) as exc:
+            return None, f"The run key could not be rendered: {exc}"
+        return _request(event, rule, parameters, context, run_key), ""
 
 
 def _context(event: TriggerInstance, rule: Rule, pack: str) -> Object:
@@ -182,11 +189,13 @@ def _context(event: TriggerInstance, rule: Rule, pack: str) -> Object:
     return {**found, "trigger_instance": instance, "trace_context": trace}
 
 
-def _request(event: TriggerInstance, rule: Rule, parameters: Object, context: Object) -> Request:
+def _request(
+    event: TriggerInstance, rule: Rule, parameters: Object, context: Object, run_key: str | None
+) -> Request:
     return Request(
         action=rule.action.ref, parameters=parameters, user=RULES_USER, context=context, rule=rule.ref,
         trigger_instance_id=event.id, trace_id=event.trace_id or event.id, names={"trigger": event.payload},
-        literal=True, concurrency=rule.concurrency,
+        literal=True, concurrency=rule.concurrency, run_key=run_key, queue=rule.queue, needs=rule.needs,
     )  # fmt: skip
 
 

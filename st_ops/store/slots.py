@@ -123,12 +123,33 @@ def with_waiting(tx: Tx, limit: int = 200) -> set[str]:
         select(slot.c.key)
         .join(execution, execution.c.id == slot.c.execution_id)
         .where(
-            text("slot.admitted = false"), execution.c.waits_for_slot.is_(True), execution.c.ready_at <= now()
+            text("slot.admitted = false"),
+            execution.c.waits_for_slot.is_(True),
+            execution.c.ready_at <= now(),
+            slot.c.limit > 0,
         )
         .distinct()
         .limit(limit)
     )
     return set(tx.execute(query).scalars())
+
+
+#: The limit of a row that holds back nothing any more.
+_OPEN = 2**31 - 1
+
+
+def closed(tx: Tx, limit: int = 10_000) -> list[tuple[str, str]]:
+    """(execution id, key) of the rows of limit 0: what waits there waits until ``open_closed``."""
+    query = select(slot.c.execution_id, slot.c.key).where(slot.c.limit == 0).limit(limit)
+    return [(row.execution_id, row.key) for row in tx.execute(query)]
+
+
+def open_closed(tx: Tx, keys: Collection[str]) -> set[str]:
+    """The rows of limit 0 under these keys hold back nothing any more; answers the keys to hand to ``admit``."""
+    if not keys:
+        return set()
+    held = (slot.c.key.in_(list(keys)), slot.c.limit == 0)
+    return set(tx.execute(update(slot).where(*held).values(limit=_OPEN).returning(slot.c.key)).scalars())
 
 
 def holders(tx: Tx, key: str) -> list[str]:

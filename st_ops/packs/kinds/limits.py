@@ -1,4 +1,4 @@
-"""What limits an action or a rule: our own keys ``concurrency``, ``rate`` and ``retry``."""
+"""What limits an action or a rule: our own keys ``concurrency``, ``rate``, ``retry`` and ``require``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 from st_ops.errors import InvalidInput
 from st_ops.model.base import Object
 from st_ops.model.limits import parse_concurrency, parse_rate, parse_retry
+from st_ops.model.requirements import parse_require
 from st_ops.packs.problems import Fault
 
 _PARSERS: dict[str, tuple[type, Callable[[Any], object]]] = {
     "concurrency": (dict, parse_concurrency),
     "rate": (str, parse_rate),
     "retry": (dict, parse_retry),
+    "require": (object, parse_require),
 }
 
 
