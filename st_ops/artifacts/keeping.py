@@ -15,7 +15,7 @@ from io import BufferedReader
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from st_ops.artifacts.storage import Storage, storage_for
+from st_ops.artifacts.storage import Storage, check_url, storage_for
 from st_ops.errors import StOpsError, Unavailable
 from st_ops.logs import facts
 from st_ops.model.artifacts import Artifact
@@ -50,8 +50,7 @@ class Artifacts:
         self._url = settings.url or folder.absolute().as_uri()
         self._lock = threading.Lock()
         self._storages: dict[str, Storage] = {}
-        if urlsplit(self._url).scheme not in ("file", "s3"):
-            storage_for(self._url, settings)
+        check_url(self._url)
 
     def keep(self, execution: Execution, folder: Path) -> Kept:
         """Keep the files in ``folder`` as artifacts of this run of ``execution``. Links are not followed.
@@ -148,21 +147,28 @@ def _files(folder: Path, notes: list[str]) -> Iterator[tuple[str, BufferedReader
     for root, folders, names, descriptor in os.fwalk(folder, follow_symlinks=False, onerror=_noting(notes)):
         folders.sort()
         place = Path(root).relative_to(folder)
-        for entry in sorted(names):
+        # A link to a folder counts as a folder here, but is not entered.
+        links = [entry for entry in folders if Path(root, entry).is_symlink()]
+        for entry in sorted([*names, *links]):
             name = _UNFIT.sub("_", (place / entry).as_posix())
-            try:
-                # O_NONBLOCK: opening a named pipe must not wait for somebody to write into it.
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                file = os.fdopen(os.open(entry, flags, dir_fd=descriptor), "rb")
-            except OSError as exc:
-                reason = "it is a link." if exc.errno == errno.ELOOP else f"{exc.strerror}."
-                notes.append(f"The artifact '{name}' was not kept: {reason}")
-                continue
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                yield name, file
+            file = _opened(entry, descriptor)
+            if isinstance(file, str):
+                notes.append(f"The artifact '{name}' was not kept: {file}")
             else:
-                file.close()
-                notes.append(f"The artifact '{name}' was not kept: it is no regular file.")
+                yield name, file
+
+
+def _opened(entry: str, folder: int) -> BufferedReader | str:
+    """The regular file ``entry`` of an open folder; or why it is not opened."""
+    try:
+        # O_NONBLOCK: opening a named pipe must not wait for somebody to write into it.
+        file = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as exc:
+        return "it is a link." if exc.errno == errno.ELOOP else f"{exc.strerror}."
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        return "it is no regular file."
+    return os.fdopen(file, "rb")
 
 
 def _noting(notes: list[str]) -> Callable[[OSError], None]:

@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from st_ops.errors import NotFound, Unavailable, UserError
+from st_ops.errors import NotFound, Unavailable
 from st_ops.model.identity import new_id
 
 _CHUNK = 1 << 18
@@ -21,10 +21,8 @@ class LocalStorage:
     """A folder. A location is ``file://host/path``, so that a host that does not mount it can name the other."""
 
     def __init__(self, url: str) -> None:
-        """``url``: ``file:///absolute/folder``; the folder is made when it is first needed. Raises UserError."""
-        self.root = Path(unquote(urlsplit(url).path))
-        if not self.root.is_absolute():
-            raise UserError(f"'{url}' must name an absolute folder, as in file:///var/lib/st-ops/artifacts.")
+        """``url``: ``file:///absolute/folder``; the folder is made when it is first needed."""
+        self.root = _path(url)
         self._host = socket.gethostname()
 
     def put(self, key: str, source: BufferedReader, size: int) -> str:

@@ -35,18 +35,22 @@ class Storage(Protocol):
         """Raises Unavailable when nothing can be kept."""
 
 
-def storage_for(url: str, settings: ArtifactSettings) -> Storage:
-    """The storage that a URL (setting ``artifacts.url``, or a location) belongs to. Raises UserError."""
+def check_url(url: str) -> None:
+    """Raises UserError when ``url`` names no place that we can keep files at."""
     parts = urlsplit(url)
-    if parts.scheme == "file":
-        return LocalStorage(url)
-    if parts.scheme == "s3" and parts.netloc:
-        # boto3 costs a third of a second and 20 MB to import: only where it is used.
-        from st_ops.artifacts.s3 import S3Storage
-
-        return S3Storage(
-            f"s3://{parts.netloc}{parts.path}", endpoint_url=settings.endpoint_url, region=settings.region
-        )
+    if (parts.scheme == "file" and parts.path.startswith("/")) or (parts.scheme == "s3" and parts.netloc):
+        return
     raise UserError(
         f"Setting 'artifacts.url' is '{url}'; it must be file:///an/absolute/folder or s3://bucket/prefix."
     )
+
+
+def storage_for(url: str, settings: ArtifactSettings) -> Storage:
+    """The storage that a URL (setting ``artifacts.url``, or a location) belongs to. Raises UserError."""
+    check_url(url)
+    if urlsplit(url).scheme == "file":
+        return LocalStorage(url)
+    # boto3 costs a third of a second and 20 MB to import: only where it is used.
+    from st_ops.artifacts.s3 import S3Storage
+
+    return S3Storage(url, endpoint_url=settings.endpoint_url, region=settings.region)
