@@ -177,7 +177,7 @@ class Platform:
         ssh = self.settings.ssh
         options = RunnerOptions(
             grace_seconds=settings.grace_seconds, output_bytes=settings.output_bytes,
-            result_bytes=settings.result_bytes,
+            result_bytes=settings.result_bytes, limits=self.settings.limits.model_dump(),
             ssh=SshOptions(
                 known_hosts=ssh.known_hosts, key=ssh.key, user=ssh.user, parallel=ssh.parallel,
                 allow_partial_failure=ssh.allow_partial_failure, check_host_keys=ssh.check_host_keys,

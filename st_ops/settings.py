@@ -90,6 +90,19 @@ class WorkerSettings(Section):
     result_bytes: int = Field(67_108_864, ge=0, description="Largest result kept, in bytes.")
 
 
+class LimitsSettings(Section):
+    """What one run of an action may use when its own limits do not say; 0 is no limit. They hold for each process."""
+
+    memory_mb: float = Field(
+        4096,
+        ge=0,
+        description="Memory in MB (heap and other private data); one that asks for more fails with the reason.",
+    )
+    cpu_seconds: int = Field(0, ge=0, description="CPU time in seconds.")
+    open_files: int = Field(0, ge=0, description="Descriptors open at once.")
+    file_mb: float = Field(0, ge=0, description="Size of each file it writes, in MB.")
+
+
 class SensorSettings(Section):
     """The processes that watch."""
 
@@ -216,6 +229,7 @@ class Settings(BaseSettings):
     intake: IntakeSettings = Field(default_factory=IntakeSettings)
     rules: RulesSettings = Field(default_factory=RulesSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    limits: LimitsSettings = Field(default_factory=LimitsSettings)
     sensors: SensorSettings = Field(default_factory=SensorSettings)
     schedules: SchedulesSettings = Field(default_factory=SchedulesSettings)
     packs: PacksSettings = Field(default_factory=PacksSettings)

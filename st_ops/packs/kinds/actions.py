@@ -11,6 +11,7 @@ from st_ops.model.resources import Action
 from st_ops.model.runner_types import OVERRIDABLE, RUNNER_TYPES, RunnerType, resolve
 from st_ops.packs.kinds.common import Scope, build, open_content
 from st_ops.packs.kinds.limits import check_limits
+from st_ops.packs.kinds.run_limits import check_run_limits
 from st_ops.packs.metadata_keys import type_name
 from st_ops.packs.parameter_schemas import check_parameters, cleaned
 from st_ops.packs.problems import Fault, did_you_mean
@@ -40,6 +41,7 @@ def build_actions(value: Any, scope: Scope) -> list[Action]:
     runner = _runner(content.get("runner_type"), faults)
     if runner is not None:
         content["runner_type"] = runner.name
+        faults += check_run_limits(content.get("limits"), runner.name)
         if isinstance(parameters, dict):
             faults += _check_overrides(parameters, runner)
         faults += _check_entry_point(content.get("entry_point", ""), runner, scope)
