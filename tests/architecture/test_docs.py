@@ -15,6 +15,7 @@ import yaml
 
 from st_ops.cli.main import app
 from st_ops.model.operator_names import OPERATOR_NAMES
+from st_ops.model.resources import Action, Resource, Rule
 from st_ops.model.runner_types import RUNNER_TYPES
 from st_ops.model.status import Status
 from st_ops.services import STAGES
@@ -75,6 +76,15 @@ def test_every_operator_runner_status_and_stage_is_explained():
     statuses = document("docs/concepts.md").partition("## Statuses")[2].partition("\n## ")[0]
     assert [status for status in Status if status not in statuses] == []
     assert [stage for stage in STAGES if f"| `{stage}` |" not in document("docs/administrators.md")] == []
+
+
+def test_every_key_of_an_action_and_a_rule_that_is_our_own_is_explained():
+    """All but those every file has."""
+    common = {*Resource.model_fields, "runner_type", "entry_point", "parameters", "context"}
+    authors, rules = document("docs/pack-authors.md"), document("docs/rules.md")
+    assert [key for key in Action.model_fields if key not in common and f"`{key}`" not in authors] == []
+    keys = [key for key in Rule.model_fields if key not in common]
+    assert [key for key in keys if f"`{key}" not in rules and f"{key}:" not in rules] == []
 
 
 def links() -> Iterator[tuple[str, str]]:
