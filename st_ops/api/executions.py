@@ -45,6 +45,9 @@ class NewExecution(Model):
         max_length=500,
         description="Asking again with the same key answers the run that exists.",
     )
+    retry: bool = Field(
+        False, description="With run_key: when the run that exists ended without success, run it anew."
+    )
     # StackStorm's clients send these; they decide nothing here.
     id: str | None = None
     status: str | None = None
@@ -121,6 +124,7 @@ def request_execution(
     wish = Request(
         action=body.action, parameters=body.parameters, user=user_for(caller, body.user), context=context,
         delay=body.delay or 0, notify=body.notify or {}, run_key=body.run_key or idempotency_key,
+        retry=body.retry,
     )  # fmt: skip
     return requested(services, wish, show_secrets)
 
