@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -139,10 +140,13 @@ class Story:
     def keep(self) -> None:
         """Say where everything is and how to stop it, and wait for that."""
         self._heading("Everything goes on running")
-        home = self.platform.home
+        # The virtualenv of `make demo` is on nobody's path.
+        st_ops = os.path.relpath(Path(sys.executable).with_name("st-ops"))
+        keys = "AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo"
         self._line("platform", f"{self.platform.url}, token in {self.platform.token_file}")
-        self._line("use it", f"st-ops execution list --home {home}")
-        self._line("AWS", f"aws --endpoint-url {self.aws.url} --region eu-central-1 ec2 describe-instances")
+        self._line("use it", f"{st_ops} execution list --home {self.platform.home}")
+        aws = f"aws --endpoint-url {self.aws.url} --region eu-central-1 ec2 describe-instances"
+        self._line("AWS", f"{keys} {aws}")
         self._line("stop it", f"Ctrl-C here, or kill {os.getpid()}")
 
 
