@@ -68,7 +68,7 @@ class Action(Resource):
     queue: str = "default"
     needs: list[str] = Field(default_factory=list)
     priority: int = 0
-    #: ``{memory_mb, cpu_seconds, open_files, output_bytes}``; absent ones come from the settings.
+    #: What one run may use (``run_limits.py``); absent ones come from the settings.
     limits: Object = Field(default_factory=dict)
     concurrency: Object = Field(default_factory=dict)
     retry: Object = Field(default_factory=dict)
