@@ -121,6 +121,7 @@ class Platform:
                 self.registrar.reload()
             self.catalog.current()
             self._enter(stack, self.intake)
+            stack.callback(self.requests.close)
             self._enter(stack, Retention(self.database, self.settings.retention, self.artifacts.remove))
             if "runner" in self.stages or "sensors" in self.stages:
                 self._enter(stack, self.environments)

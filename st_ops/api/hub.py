@@ -40,7 +40,7 @@ _MOST_WAITING = 5_000
 _MOST_CURSORS = 10_000
 
 _TOPICS = (
-    Topic.EXECUTION_REQUESTED, Topic.EXECUTION_CHANGED, Topic.EXECUTION_FINISHED, Topic.EXECUTION_OUTPUT,
+    Topic.EXECUTION_REQUESTED, Topic.WORKFLOW_REQUESTED, Topic.EXECUTION_CHANGED, Topic.EXECUTION_FINISHED, Topic.EXECUTION_OUTPUT,
     Topic.REGISTRY_CHANGED,
 )  # fmt: skip
 #: What live updates carry; a result is asked for when it is wanted.
@@ -72,6 +72,7 @@ class _Gathered:
             return
         place = {
             Topic.EXECUTION_REQUESTED: self.created,
+            Topic.WORKFLOW_REQUESTED: self.created,
             Topic.EXECUTION_CHANGED: self.changed,
             Topic.EXECUTION_FINISHED: self.finished,
             Topic.EXECUTION_OUTPUT: self.output,

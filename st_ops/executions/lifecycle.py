@@ -52,8 +52,14 @@ class Bells:
     #: Children of workflows that ended, halted or run again: their workflows' engines look.
     tasks: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
+    #: Workflows that a workflow engine may begin.
+    workflows: list[str] = field(default_factory=list)
     canceling: list[str] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
+
+    def request(self, execution_id: str, queue: str) -> None:
+        """An execution is ready: who takes from its queue is to look."""
+        (self.workflows if queue == WORKFLOW_QUEUE else self.requested).append(execution_id)
 
     def ring(self, bus: Bus) -> None:
         """Publish them."""
@@ -61,6 +67,7 @@ class Bells:
             (Topic.TASK_CHANGED, self.tasks),
             (Topic.EXECUTION_FINISHED, self.finished),
             (Topic.EXECUTION_REQUESTED, self.requested),
+            (Topic.WORKFLOW_REQUESTED, self.workflows),
             (Topic.EVENT_ACCEPTED, self.accepted),
             (Topic.EXECUTION_CANCEL, self.canceling),
             (Topic.EXECUTION_CHANGED, self.changed),
@@ -103,7 +110,7 @@ class Lifecycle:
             elif entry.move.status is Status.CANCELING:
                 bells.canceling.append(entry.execution.id)
             elif entry.move.status is Status.REQUESTED:
-                bells.requested.append(entry.execution.id)
+                bells.request(entry.execution.id, entry.execution.queue)
         if over:
             self._announce(tx, over, bells)
         if over or again:
@@ -120,8 +127,8 @@ class Lifecycle:
             return
         executions.end_waiting(tx, admitted)
         for done in executions.move(tx, [_admitted(identifier) for identifier in admitted]):
-            if not done.refused:
-                bells.requested.append(done.move.execution_id)
+            if not done.refused and done.execution is not None:
+                bells.request(done.execution.id, done.execution.queue)
 
     def admit_waiting(self) -> bool:
         """The sweep: what waits for a slot, is due and has room; True when something was admitted."""
@@ -134,7 +141,7 @@ class Lifecycle:
             self.admit_in(tx, slots.with_waiting(tx) | met, bells)
             self.move_in(tx, ends, bells)
         bells.ring(self._bus)
-        return bool(bells.requested)
+        return bool(bells.requested or bells.workflows)
 
     def _or_again(self, wish: Move, current: Execution) -> Move:
         """The move itself, or the further try that a retry policy makes of it."""

@@ -28,6 +28,7 @@ from st_ops.packs.catalog import Catalog, Snapshot
 from st_ops.store import executions, rates, run_keys, slots
 from st_ops.store.database import Database, Tx
 from st_ops.store.executions import Move
+from st_ops.store.group_commit import GroupCommit
 
 
 class Request(Model):
@@ -78,7 +79,7 @@ class Prepared:
 
 
 class Requests:
-    """Turns wishes into executions."""
+    """Turns wishes into executions. Concurrent ``request`` calls share a commit."""
 
     def __init__(
         self,
@@ -90,6 +91,10 @@ class Requests:
         limits: Limits,
     ) -> None:
         self._limits = limits
+        self._bells = Bells()
+        self._commit: GroupCommit[Prepared, Execution] = GroupCommit(
+            "requests", database, self._write, self._ring
+        )
         self._database = database
         self._bus = bus
         self._catalog = catalog
@@ -102,13 +107,23 @@ class Requests:
         Raises NotFound for an unknown action, UserError for a disabled one, InvalidInput naming the
         parameter that is wrong; then nothing is stored.
         """
-        snapshot = self._catalog.current()
-        prepared = self._prepare(snapshot, wish)
-        bells = Bells()
-        with self._database.write() as tx:
-            stored = self._store(tx, snapshot, [prepared], bells)[0]
-        bells.ring(self._bus)
+        snapshot = self._catalog.cached()
+        if wish.action not in snapshot.actions:
+            snapshot = self._catalog.current()
+        stored = self._commit.submit(self._prepare(snapshot, wish)).result()
         return stored, stored.id == wish.id
+
+    def close(self) -> None:
+        """Store what was asked for and take no more. Idempotent."""
+        self._commit.close()
+
+    def _write(self, tx: Tx, batch: Sequence[Prepared]) -> list[Execution]:
+        # One thread writes and rings in turn, so one set of bells at a time is enough.
+        self._bells = Bells()
+        return self._store(tx, self._catalog.current(tx), batch, self._bells)
+
+    def _ring(self, stored: Sequence[Execution]) -> None:
+        self._bells.ring(self._bus)
 
     def request_in(self, tx: Tx, wishes: Sequence[Request], bells: Bells) -> list[Execution]:
         """Likewise within the caller's transaction, for engines; the caller rings ``bells`` after its commit.
@@ -150,7 +165,12 @@ class Requests:
         new = {key for key, found in answers.items() if found.id == key}
         limited = {item.entry.id: item.limits for item in prepared if item.limits and item.entry.id in new}
         waiting = self._admit(tx, limited, bells) if limited else set()
-        bells.requested += [key for key in answers if key in new and key not in waiting]
+        for entry in entries:
+            if entry.id in new and entry.id not in waiting:
+                bells.request(entry.id, entry.queue)
+            if entry.id in limited and entry.id not in waiting:
+                ready = {"status": Status.REQUESTED, "waits_for_slot": False, "reason": ""}
+                answers[entry.id] = entry.model_copy(update=ready)
         return [answers[entry.id] for entry in entries]
 
     def _taken_over(self, tx: Tx, item: Prepared) -> Prepared:

@@ -19,6 +19,9 @@ from st_ops.model.runner_types import OVERRIDABLE, resolve
 
 Schema = Mapping[str, Object]
 
+#: Ref → the action as it is registered and its schema; asked for several times an execution.
+_schemas: dict[str, tuple[Action, dict[str, Object]]] = {}
+
 #: How much of a value or schema an error message shows.
 _SHOWN = 200
 
@@ -39,7 +42,12 @@ def schema_of(action: Action) -> dict[str, Object]:
 
     Raises NotFound when there is no such runner.
     """
-    return effective_schema(resolve(action.runner_type).parameters, action.parameters)
+    ref = action.ref
+    kept = _schemas.get(ref)
+    if kept is None or kept[0] is not action:
+        schema = effective_schema(resolve(action.runner_type).parameters, action.parameters)
+        kept = _schemas[ref] = (action, schema)
+    return kept[1]
 
 
 def _merged(runner: Object, own: Object) -> Object:

@@ -15,6 +15,7 @@ class Topic(StrEnum):
 
     EVENT_ACCEPTED = "event.accepted"
     EXECUTION_REQUESTED = "execution.requested"
+    WORKFLOW_REQUESTED = "workflow.requested"
     EXECUTION_CHANGED = "execution.changed"
     EXECUTION_FINISHED = "execution.finished"
     TASK_CHANGED = "task.changed"

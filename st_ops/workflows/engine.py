@@ -43,7 +43,7 @@ _BATCH = 100
 #: How the reason of a workflow begins that is ended because it took too long.
 _TIMEOUT = "timeout"
 
-_TOPICS = [Topic.EXECUTION_REQUESTED, Topic.TASK_CHANGED, Topic.EXECUTION_CANCEL]
+_TOPICS = [Topic.WORKFLOW_REQUESTED, Topic.TASK_CHANGED, Topic.EXECUTION_CANCEL]
 
 #: What a person may have asked of a held workflow → the signal it gives.
 _ASKED: dict[Status, s.Signal] = {

@@ -155,7 +155,7 @@ def test_sensors_runners_policies_and_aliases_are_listed(stage: ApiStage):
     )
     assert stage.user.get("/v1/policies").json()[0]["resource_ref"] == "demo.greet"
     assert [entry["ref"] for entry in stage.user.get("/v1/policytypes").json()] == [
-        "action.concurrency", "action.concurrency.attr", "action.retry",
+        "action.concurrency", "action.concurrency.attr", "action.retry", "action.timeout",
     ]  # fmt: skip
     assert stage.user.get("/v1/actionalias/demo.hello").json()["formats"] == ["hello {{name}}"]
 
