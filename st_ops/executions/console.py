@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from st_ops.bus.interface import Bus
 from st_ops.errors import StOpsError
-from st_ops.executions.masking import Masker
+from st_ops.expressions.masker import Masker
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.executions import OutputLine
 from st_ops.model.identity import now

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from st_ops.executions.limits import Limits
-from st_ops.executions.masking import Masker
 from st_ops.executions.parameters import ParameterRendering
+from st_ops.expressions.masker import Masker
 from st_ops.expressions.masking import secret_values
 from st_ops.expressions.parameter_schema import schema_of
 from st_ops.model.executions import Execution

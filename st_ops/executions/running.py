@@ -10,7 +10,7 @@ from st_ops.errors import ExpressionError, UserError
 from st_ops.executions.console import OutputConsole, OutputWriter
 from st_ops.executions.desk import Report
 from st_ops.executions.jobs import Jobs
-from st_ops.executions.masking import Masker
+from st_ops.expressions.masker import Masker
 from st_ops.logs import facts
 from st_ops.model.executions import Execution, Outcome
 from st_ops.model.status import Status

@@ -9,8 +9,8 @@ import time
 from collections import deque
 from typing import IO
 
+from st_ops.expressions.masker import Masker
 from st_ops.logs import facts
-from st_ops.sensors.masking import Mask
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ _LEVEL = re.compile(r"^\S+\s*: (DEBUG|INFO|WARNING|ERROR|CRITICAL|AUDIT)\s")
 class Output:
     """Reads the output of one sensor's process in a thread of its own until its end."""
 
-    def __init__(self, ref: str, stream: IO[bytes], mask: Mask, lines_per_second: float) -> None:
+    def __init__(self, ref: str, stream: IO[bytes], masker: Masker, lines_per_second: float) -> None:
         self._ref = ref
         self._stream = stream
-        self._mask = mask
+        self._masker = masker
         self._rate = lines_per_second
         self._budget = lines_per_second * _BURST_SECONDS
         self._refilled = time.monotonic()
@@ -61,7 +61,7 @@ class Output:
     def _take(self, raw: str) -> None:
         if not raw:
             return
-        line = self._mask(raw)
+        line = self._masker.text(raw)
         self._last.append(line)
         if not self._may_log():
             self._dropped += 1

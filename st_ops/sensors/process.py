@@ -18,10 +18,10 @@ from typing import Any
 
 from st_ops.bus.backoff import Backoff
 from st_ops.errors import StOpsError, Unavailable
+from st_ops.expressions.masker import Masker
 from st_ops.logs import facts
 from st_ops.model.identity import now
 from st_ops.sdk.wire import Channel, ChannelClosed, FrameTooLarge, Message
-from st_ops.sensors.masking import Mask
 from st_ops.sensors.output import Output
 from st_ops.sensors.plan import Plan, Trigger
 from st_ops.sensors.requests import SensorRequests, identified
@@ -74,9 +74,9 @@ class SensorProcess:
         self._kill_at: float | None = None
         self._socket, self._process = _spawn(plan, environment)
         self.pid = self._process.pid
-        self._mask = Mask(plan.secrets)
+        self._masker = Masker(plan.secrets)
         assert self._process.stdout is not None  # a pipe, by our own choice
-        self._output = Output(plan.ref, self._process.stdout, self._mask, lines_per_second)
+        self._output = Output(plan.ref, self._process.stdout, self._masker, lines_per_second)
         # A descriptor of its own, so that the channel can be shut down under its readers and closed after them.
         self._channel = Channel(os.dup(self._socket.fileno()), limit=_FRAME)
         self._send({**plan.job, "triggers": list(triggers.values())})
@@ -215,7 +215,7 @@ class SensorProcess:
             self.events += 1
             self.last_event_at = now()
         elif method == "kv.get" and arguments.get("decrypt") and result is not None:
-            self._mask.add([str(result)])
+            self._masker.add([result])
         try:
             self._channel.answer(request, result)
         except FrameTooLarge as exc:
