@@ -71,3 +71,17 @@ def test_the_main_job_on_postgresql_and_rabbitmq_with_a_process_for_each_stage(
     cloud.held().the_instance()
     assert_audited(platform, event)
     await_scaled_in(platform, resolve_alert(platform), cloud)
+
+
+@pytest.mark.slow
+def test_the_main_job_on_postgresql_and_redis_with_two_processes(
+    make_platform: MakePlatform, main_job_configs, cloud: Cloud, postgres_url: str, redis_url: str
+) -> None:
+    platform = make_platform(
+        nodes=("api,rules,sensors", "workflows,schedules,runner"),
+        configs=main_job_configs,
+        settings={"store": {"url": postgres_url}, "bus": {"url": redis_url}},
+    )
+    platform.start()
+    await_scaled_out(platform, raise_alert(platform))
+    cloud.held().the_instance()
