@@ -48,10 +48,20 @@ class NewExecution(Model):
     retry: bool = Field(
         False, description="With run_key: when the run that exists ended without success, run it anew."
     )
+    timeout: float | None = Field(
+        None, gt=0, description="Seconds it may take; counts before the action's own."
+    )
+    priority: int | None = Field(None, description="Higher ones start first; the action's own when left out.")
     # StackStorm's clients send these; they decide nothing here.
     id: str | None = None
     status: str | None = None
     name: str | None = None
+
+
+class NewExecutions(Model):
+    """Several wishes that are granted together or not at all."""
+
+    executions: list[NewExecution] = Field(min_length=1, max_length=10_000)
 
 
 class StatusChange(Model):
@@ -117,16 +127,34 @@ def request_execution(
     st2_trace_tag: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Run an action: 201, or 200 with the run that exists already for this key (or ``Idempotency-Key``)."""
-    refuse_sealed(body.parameters, "")
-    context = {**body.context, **_context(st2_context)}
+    context = _context(st2_context)
     if st2_trace_tag:
         context["trace_context"] = {"trace_tag": st2_trace_tag}
-    wish = Request(
-        action=body.action, parameters=body.parameters, user=user_for(caller, body.user), context=context,
-        delay=body.delay or 0, notify=body.notify or {}, run_key=body.run_key or idempotency_key,
-        retry=body.retry,
+    return requested(services, wish_of(body, caller, context, idempotency_key), show_secrets)
+
+
+@router.post("/executions/batch", status_code=201)
+def request_executions(services: Services, caller: Caller, body: NewExecutions) -> Response:
+    """Run many actions, stored together or not at all: 201 with ``[{id, status, action, new}]`` in their order."""
+    wishes = [wish_of(one, caller, {}) for one in body.executions]
+    answers = services.requests.request_many(wishes)
+    return Json(
+        [
+            {"id": entry.id, "status": entry.status.value, "action": entry.action, "new": new}
+            for entry, new in answers
+        ],
+        status_code=201,
+    )
+
+
+def wish_of(body: NewExecution, caller: Identity, context: Object, key: str | None = None) -> Request:
+    """The request that a caller's body means. Raises Forbidden, InvalidInput."""
+    refuse_sealed(body.parameters, "")
+    return Request(
+        action=body.action, parameters=body.parameters, user=user_for(caller, body.user),
+        context={**body.context, **context}, delay=body.delay or 0, notify=body.notify or {},
+        run_key=body.run_key or key, retry=body.retry, timeout=body.timeout, priority=body.priority,
     )  # fmt: skip
-    return requested(services, wish, show_secrets)
 
 
 def requested(services: ApiServices, wish: Request, show_secrets: bool = False) -> Response:

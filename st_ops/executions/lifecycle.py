@@ -6,14 +6,14 @@ Every stage moves executions through here; the store's ``move`` checks that the 
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import orjson
 
 from st_ops.bus.interface import Bus
-from st_ops.executions import requirements
+from st_ops.executions import probes, requirements
 from st_ops.executions.limits import Limits
 from st_ops.expressions.masking import mask
 from st_ops.expressions.parameter_schema import schema_of
@@ -22,7 +22,7 @@ from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import NewEvent
 from st_ops.model.executions import WORKFLOW_QUEUE, Execution
 from st_ops.model.identity import iso, now
-from st_ops.model.status import TERMINAL, Status
+from st_ops.model.status import TERMINAL, Status, may_move
 from st_ops.packs.catalog import Catalog, Snapshot
 from st_ops.store import executions, slots
 from st_ops.store.database import Database, Tx
@@ -84,6 +84,14 @@ class Lifecycle:
         self._bus = bus
         self._catalog = catalog
         self._limits = limits
+        self._ask_probe: Callable[[Tx, Execution, Bells], None] | None = None
+
+    def probe_through(self, ask: Callable[[Tx, Execution, Bells], None]) -> None:
+        """Let ``ask`` request the probe of an execution whose outcome is unknown, in the same transaction.
+
+        Without it such executions are abandoned.
+        """
+        self._ask_probe = ask
 
     def move(self, moves: Sequence[Move]) -> list[Moved]:
         """Move in a transaction of its own and ring."""
@@ -95,7 +103,7 @@ class Lifecycle:
 
     def move_in(self, tx: Tx, moves: Sequence[Move], bells: Bells) -> list[Moved]:
         """Move within the caller's transaction; the caller rings ``bells`` after its commit."""
-        done = executions.move(tx, moves, self._or_again)
+        done = executions.move(tx, moves, self._rewritten)
         over, again = [], []
         for entry in done:
             if entry.refused or entry.execution is None:
@@ -103,6 +111,8 @@ class Lifecycle:
             (bells.finished if entry.move.status.terminal else bells.changed).append(entry.execution.id)
             if entry.execution.parent_id is not None and entry.move.status in _CONCERNS_PARENT:
                 bells.tasks.append(entry.execution.id)
+            if entry.move.probe and self._ask_probe is not None:
+                self._ask_probe(tx, entry.execution, bells)
             if entry.move.status.terminal:
                 over.append(entry)
             elif entry.move.retry:
@@ -113,6 +123,7 @@ class Lifecycle:
                 bells.request(entry.execution.id, entry.execution.queue)
         if over:
             self._announce(tx, over, bells)
+            self._heed_probes(tx, over, bells)
         if over or again:
             # Whoever ends, or rests before another try, makes room: in this transaction, so that it cannot be lost.
             freed = slots.release(tx, [entry.execution.id for entry in over if entry.execution is not None])
@@ -122,7 +133,10 @@ class Lifecycle:
 
     def admit_in(self, tx: Tx, keys: Collection[str], bells: Bells) -> None:
         """Make ready what waits under these concurrency keys and has room now."""
-        admitted = slots.admit(tx, keys)
+        self.admitted_in(tx, slots.admit(tx, keys), bells)
+
+    def admitted_in(self, tx: Tx, admitted: Sequence[str], bells: Bells) -> None:
+        """Make ready what waited and has its slots now."""
         if not admitted:
             return
         executions.end_waiting(tx, admitted)
@@ -142,6 +156,33 @@ class Lifecycle:
             self.move_in(tx, ends, bells)
         bells.ring(self._bus)
         return bool(bells.requested or bells.workflows)
+
+    def _heed_probes(self, tx: Tx, over: Sequence[Moved], bells: Bells) -> None:
+        """Decide what probes that ended were asked about."""
+        for entry in over:
+            probe = entry.execution
+            if probe is None or probes.PROBE_OF not in probe.context:
+                continue
+            lost = executions.get(tx, str(probe.context[probes.PROBE_OF]), result=False)
+            if lost is not None and probes.asks_about(probe, lost):
+                self.move_in(tx, [probes.verdict(entry, lost)], bells)
+
+    def _probed(self, wish: Move, current: Execution) -> Move | None:
+        """The move while a probe is asked, when an outcome is unknown and the action names one."""
+        if wish.status is not Status.ABANDONED or wish.final or self._ask_probe is None:
+            return None
+        action = self._catalog.cached().actions.get(current.action)
+        if action is None or not action.probe or not may_move(current.status, Status.PENDING):
+            return None
+        reason = f"{wish.reason}; '{action.probe}' is asked whether it took effect"
+        return replace(wish, status=Status.PENDING, reason=reason, result=UNSET, probe=True)
+
+    def _rewritten(self, wish: Move, current: Execution) -> Move:
+        """The move itself, or what a probe or a retry policy makes of it."""
+        if wish.status is Status.CANCELING and current.status is Status.PENDING:
+            # Nobody holds a pending action, so nobody would end it; a workflow has its engine.
+            return wish if current.queue == WORKFLOW_QUEUE else replace(wish, status=Status.CANCELED)
+        return self._probed(wish, current) or self._or_again(wish, current)
 
     def _or_again(self, wish: Move, current: Execution) -> Move:
         """The move itself, or the further try that a retry policy makes of it."""

@@ -15,6 +15,7 @@ from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.placement import place
+from st_ops.executions.probes import PROBE_OF, PROBED_BY, probe_parameters
 from st_ops.executions.requirements import held_back
 from st_ops.model.base import Model, Object
 from st_ops.model.executions import WORKFLOW_QUEUE, Execution, TaskIdentity
@@ -100,6 +101,7 @@ class Requests:
         self._catalog = catalog
         self._lifecycle = lifecycle
         self._parameters = parameters
+        lifecycle.probe_through(self._probe_in)
 
     def request(self, wish: Request) -> tuple[Execution, bool]:
         """Store one execution and ring; answers it and whether it is new (False: the run key had it already).
@@ -112,6 +114,24 @@ class Requests:
             snapshot = self._catalog.current()
         stored = self._commit.submit(self._prepare(snapshot, wish)).result()
         return stored, stored.id == wish.id
+
+    def request_many(self, wishes: Sequence[Request]) -> list[tuple[Execution, bool]]:
+        """Store several executions in one commit, or none; answers each and whether it is new.
+
+        Raises as ``request``, naming the wish (from 0) that cannot be granted.
+        """
+        snapshot = self._catalog.current()
+        prepared = []
+        for number, wish in enumerate(wishes):
+            try:
+                prepared.append(self._prepare(snapshot, wish))
+            except (UserError, ExpressionError) as exc:
+                raise InvalidInput(f"executions[{number}]: {exc}", where=f"executions[{number}]") from exc
+        bells = Bells()
+        with self._database.write() as tx:
+            stored = self._store(tx, snapshot, prepared, bells)
+        bells.ring(self._bus)
+        return [(entry, entry.id == wish.id) for entry, wish in zip(stored, wishes, strict=True)]
 
     def close(self) -> None:
         """Store what was asked for and take no more. Idempotent."""
@@ -216,8 +236,9 @@ class Requests:
         """Give out slots; for those without one, do what their limits say. Answers who waits (or is over)."""
         slots.add(tx, limited)
         admitted = set(slots.admit(tx, {limit.key for limits in limited.values() for limit in limits}))
-        executions.end_waiting(tx, sorted(admitted - set(limited)))
         executions.make_ready(tx, sorted(admitted & set(limited)))
+        # Others may have waited for a moment that has come meanwhile.
+        self._lifecycle.admitted_in(tx, sorted(admitted - set(limited)), bells)
         waiting = set(limited) - admitted
         moves = [move for key in sorted(waiting) for move in self._when_full(tx, key, limited[key])]
         if moves:
@@ -283,8 +304,30 @@ class Requests:
             queue=WORKFLOW_QUEUE if runner.is_workflow else where.queue,
             needs=[] if runner.is_workflow else where.needs,
             priority=action.priority if wish.priority is None else wish.priority, timeout=wish.timeout,
-            idempotent=action.idempotent, ready_at=ready, created_at=moment, notify=wish.notify,
+            idempotent=action.idempotent or PROBE_OF in wish.context, ready_at=ready, created_at=moment, notify=wish.notify,
         )  # fmt: skip
+
+    def _probe_in(self, tx: Tx, lost: Execution, bells: Bells) -> None:
+        """Request the probe of an execution whose outcome is unknown."""
+        snapshot = self._catalog.current(tx)
+        ref = snapshot.action(lost.action).probe
+        wish = Request(
+            action=ref, parameters=probe_parameters(lost, snapshot.actions.get(ref)), user=lost.user, literal=True,
+            context={PROBE_OF: lost.id}, root_id=lost.root_id, trace_id=lost.trace_id, priority=lost.priority,
+        )  # fmt: skip
+        noted = {**lost.context, PROBED_BY: {"execution_id": wish.id, "action": ref}}
+        executions.set_context(tx, lost.id, noted)
+        self.request_in(tx, [wish], bells)
+
+    def resolve(self, execution_id: str, status: Status, user: str, why: str, result: Any = None) -> Execution:
+        """A person says how an execution ended whose outcome is not known: succeeded or failed.
+
+        Raises NotFound, and IllegalMove when it is neither abandoned nor pending, or ``status`` is another.
+        """
+        wish = Move(
+            execution_id=execution_id, status=status, actor=user, reason=why, result=result, resolves=True, final=True
+        )  # fmt: skip
+        return self._ask(execution_id, [wish])
 
     def cancel(self, execution_id: str, user: str) -> Execution:
         """Ask an execution to stop: canceled at once when nothing runs yet, else canceling.

@@ -114,7 +114,7 @@ def test_included_and_excluded_attributes_reach_inside(stage: ApiStage):
     made = _run(stage)
     path = f"/v1/executions/{made['id']}"
     chosen = stage.user.get(path + "?include_attributes=status,action.ref,result,runner.no.such").json()
-    assert chosen == {"id": made["id"], "status": "requested", "action": {"ref": "demo.greet"}}
+    assert chosen == {"id": made["id"], "status": made["status"], "action": {"ref": "demo.greet"}}
     left = stage.user.get(path + "?exclude_attributes=runner,action.parameters").json()
     assert "runner" not in left
     assert "parameters" not in left["action"]
@@ -236,3 +236,18 @@ def test_filters_name_the_values_there_are(stage: ApiStage):
     found = stage.user.get("/v1/executions/views/filters?types=status,action").json()
     assert set(found) == {"status", "action"}
     assert "demo.greet" in found["action"]
+
+
+def test_many_executions_are_requested_together_or_not_at_all(stage: ApiStage):
+    wishes = [{"action": "core.noop"}, {"action": "demo.greet", "parameters": {"name": "Ada"}}]
+    made = stage.user.post("/v1/executions/batch", json={"executions": wishes})
+    assert made.status_code == 201
+    assert [(entry["action"], entry["new"]) for entry in made.json()] == [
+        ("core.noop", True),
+        ("demo.greet", True),
+    ]
+    before = stage.user.get("/v1/executions").headers["X-Total-Count"]
+    bad = stage.user.post("/v1/executions/batch", json={"executions": [*wishes, {"action": "demo.greet"}]})
+    assert bad.status_code == 400
+    assert "executions[2]: Parameter 'name'" in bad.json()["faultstring"]
+    assert stage.user.get("/v1/executions").headers["X-Total-Count"] == before
