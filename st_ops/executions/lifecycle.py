@@ -61,6 +61,16 @@ class Bells:
         """An execution is ready: who takes from its queue is to look."""
         (self.workflows if queue == WORKFLOW_QUEUE else self.requested).append(execution_id)
 
+    def note(self, execution: Execution, move: Move) -> None:
+        """An execution was moved: whom it concerns is to be rung."""
+        (self.finished if move.status.terminal else self.changed).append(execution.id)
+        if execution.parent_id is not None and move.status in _CONCERNS_PARENT:
+            self.tasks.append(execution.id)
+        if move.status is Status.CANCELING:
+            self.canceling.append(execution.id)
+        elif move.status is Status.REQUESTED:
+            self.request(execution.id, execution.queue)
+
     def ring(self, bus: Bus) -> None:
         """Publish them."""
         for topic, ids in (
@@ -104,23 +114,13 @@ class Lifecycle:
     def move_in(self, tx: Tx, moves: Sequence[Move], bells: Bells) -> list[Moved]:
         """Move within the caller's transaction; the caller rings ``bells`` after its commit."""
         done = executions.move(tx, moves, self._rewritten)
-        over, again = [], []
-        for entry in done:
-            if entry.refused or entry.execution is None:
-                continue
-            (bells.finished if entry.move.status.terminal else bells.changed).append(entry.execution.id)
-            if entry.execution.parent_id is not None and entry.move.status in _CONCERNS_PARENT:
-                bells.tasks.append(entry.execution.id)
+        made = [(entry, entry.execution) for entry in done if entry.execution is not None and not entry.refused]
+        for entry, execution in made:
+            bells.note(execution, entry.move)
             if entry.move.probe and self._ask_probe is not None:
-                self._ask_probe(tx, entry.execution, bells)
-            if entry.move.status.terminal:
-                over.append(entry)
-            elif entry.move.retry:
-                again.append(entry.execution.id)
-            elif entry.move.status is Status.CANCELING:
-                bells.canceling.append(entry.execution.id)
-            elif entry.move.status is Status.REQUESTED:
-                bells.request(entry.execution.id, entry.execution.queue)
+                self._ask_probe(tx, execution, bells)
+        over = [entry for entry, _ in made if entry.move.status.terminal]
+        again = [execution.id for entry, execution in made if entry.move.retry]
         if over:
             self._announce(tx, over, bells)
             self._heed_probes(tx, over, bells)

@@ -304,7 +304,8 @@ class Requests:
             queue=WORKFLOW_QUEUE if runner.is_workflow else where.queue,
             needs=[] if runner.is_workflow else where.needs,
             priority=action.priority if wish.priority is None else wish.priority, timeout=wish.timeout,
-            idempotent=action.idempotent or PROBE_OF in wish.context, ready_at=ready, created_at=moment, notify=wish.notify,
+            idempotent=action.idempotent or PROBE_OF in wish.context, ready_at=ready, created_at=moment,
+            notify=wish.notify,
         )  # fmt: skip
 
     def _probe_in(self, tx: Tx, lost: Execution, bells: Bells) -> None:
