@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import gzip
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
 from st_ops.api.answers import Json, encode
 from st_ops.api.auth import Caller
-from st_ops.api.execution_answers import find_one, mask_for
+from st_ops.api.execution_answers import find_one, mask_for, shaped
 from st_ops.api.executions import requested, user_for
 from st_ops.api.fields import Fields, Wanted
 from st_ops.api.masking import ShowSecrets, refuse_sealed
 from st_ops.api.services import Services
 from st_ops.api.shapes import ExecutionShapes, runner_of, unregistered
-from st_ops.errors import InvalidInput, NotFound
+from st_ops.errors import Forbidden, InvalidInput, NotFound
 from st_ops.executions.requests import Request
 from st_ops.model.base import Model, Object
+from st_ops.model.status import Status
 from st_ops.store import history
 
 router = APIRouter(tags=["executions"])
@@ -34,6 +35,14 @@ class ReRun(Model):
         default_factory=list, description="Not supported: the whole execution is run again."
     )
     reset: list[str] = Field(default_factory=list, description="Not supported, see tasks.")
+
+
+class Resolution(Model):
+    """How an execution really ended, and how the caller knows."""
+
+    outcome: Literal["succeeded", "failed"] = Field(alias="as")
+    why: str = Field(min_length=1, description="Goes into the audit log.")
+    result: Any = None
 
 
 @router.get("/executions/{execution_id}/children")
@@ -84,6 +93,19 @@ def get_result(
     if download:
         headers["Content-Disposition"] = f'attachment; filename="execution_{entry.id}_result.json"'
     return Response(data, media_type="application/json", headers=headers)
+
+
+@router.post("/executions/{execution_id}/resolve")
+def resolve(services: Services, caller: Caller, execution_id: str, body: Resolution) -> Response:
+    """Say how an execution ended whose outcome is unknown: for whom it runs for, and administrators."""
+    with services.database.read() as tx:
+        entry = find_one(tx, execution_id, result=False)
+    if not caller.admin and caller.user != entry.user:
+        raise Forbidden(f"Only '{entry.user}' or an administrator may say how execution {entry.id} ended.")
+    if caller.execution_id:
+        raise Forbidden("The token of a running action cannot say how an execution ended.")
+    done = services.requests.resolve(entry.id, Status(body.outcome), caller.user, body.why, body.result)
+    return Json(shaped(services, done))
 
 
 @router.post("/executions/{execution_id}/re_run", status_code=201)

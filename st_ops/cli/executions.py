@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -11,13 +12,13 @@ from rich.console import Group
 from rich.syntax import Syntax
 from rich.text import Text
 
+from st_ops.cli import waiting
 from st_ops.cli.client import Client, connect
 from st_ops.cli.failures import FAILED, WrongUsage
 from st_ops.cli.options import Form, Home, Limit, Output
 from st_ops.cli.output import Column, dumped, duration, facts, moment, note, rows, show
-from st_ops.cli.tree import Watcher, draw, essence, name_of
-from st_ops.cli.watching import WORKFLOW_RUNNERS, end_with, leaving_it_running, tail, wait
-from st_ops.errors import NotFound
+from st_ops.cli.tree import Watcher, draw, essence
+from st_ops.cli.watching import WORKFLOW_RUNNERS, end_with, leaving_it_running, tail
 
 app = typer.Typer(name="execution", help="What ran and runs.", no_args_is_help=True)
 
@@ -126,62 +127,30 @@ def output(
                     sys.stdout.flush()
 
 
-@app.command("wait")
-def wait_(
-    execution_id: Annotated[str | None, typer.Argument(help="Id of the execution.", metavar="[ID]")] = None,
-    action: Annotated[
-        str | None, typer.Option(help="Ref of the action, with --run-key instead of an id.")
-    ] = None,
-    run_key: Annotated[str | None, typer.Option(help="The key it was run with.")] = None,
-    task: Annotated[str | None, typer.Option(help="Wait for this task of the workflow.")] = None,
-    duration_: Annotated[
-        str | None, typer.Option("--for", help="How long at most, such as 30s or 10m.")
-    ] = None,
-    form: Annotated[Form, typer.Option("--output", "-o")] = Form.TABLE,
+app.command("wait")(waiting.wait_)
+app.command("status")(waiting.status)
+
+
+@app.command()
+def resolve(
+    execution_id: Id,
+    outcome: Annotated[str, typer.Option("--as", help="What really became of it: succeeded or failed.")],
+    why: Annotated[str, typer.Option(help="How you know; it goes into the audit log.")],
+    result: Annotated[str | None, typer.Option(help="Its result, as JSON.")] = None,
     home: Home = None,
 ) -> None:
-    """Wait until an execution is over. Exits 0 only when it succeeded."""
-    seconds = _seconds(duration_)
+    """Say how an execution ended whose outcome the platform does not know (abandoned or pending)."""
+    body = {"as": outcome, "why": why} | ({} if result is None else {"result": _json(result)})
     with connect(home) as client:
-        identifier = _identify(client, execution_id, action, run_key, task)
-        with leaving_it_running(identifier):
-            try:
-                ended = wait(client, identifier, seconds)
-            except TimeoutError as exc:
-                note(str(exc))
-                raise typer.Exit(FAILED) from None
-        show(form, ended, lambda: Text(f"Execution {ended['id']} {ended['status']}."))
-        end_with(ended)
+        answer = client.post(f"/executions/{execution_id}/resolve", body)
+    note(f"Execution {answer['id']} is {answer['status']}.")
 
 
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    from st_ops.sdk import durations
-
+def _json(text: str) -> Any:
     try:
-        return durations.seconds(text)
+        return json.loads(text)
     except ValueError as exc:
-        raise WrongUsage(f"--for: {exc}") from exc
-
-
-def _identify(
-    client: Client, execution_id: str | None, action: str | None, run_key: str | None, task: str | None
-) -> str:
-    if (execution_id is None) == (action is None or run_key is None):
-        raise WrongUsage("Give either an execution's id, or both --action and --run-key.")
-    if execution_id is None:
-        found = client.get("/executions", action=action, run_key=run_key, limit=1, include_attributes="id")
-        if not found:
-            raise NotFound("execution", f"{action} with run key {run_key}")
-        execution_id = str(found[0]["id"])
-    if task is None:
-        return execution_id
-    children = client.get(f"/executions/{execution_id}/children", include_attributes="task,action_ref")
-    for child in reversed(children):
-        if (child.get("task") or {}).get("name") == task:
-            return str(child["id"])
-    raise NotFound("task", task, f"So far there are: {', '.join(map(name_of, children)) or 'none'}.")
+        raise WrongUsage(f"--result is not valid JSON: {exc}.") from exc
 
 
 def detail(client: Client, execution: Mapping[str, Any]) -> Group:

@@ -34,7 +34,8 @@ from st_ops.errors import UserError
 app = typer.Typer(
     name="st-ops",
     help="Event-driven operations automation: sensors, rules and workflows.\n\n"
-    "Exit codes: 0 success, 1 what was asked failed, 2 wrong usage, 3 no server, 130 interrupted.",
+    "Exit codes: 0 success, 1 what was asked failed, 2 wrong usage, 3 no server, 4 not over yet, 5 no such run, "
+    "130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

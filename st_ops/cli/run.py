@@ -10,6 +10,7 @@ import typer
 
 from st_ops.cli.client import Client, connect
 from st_ops.cli.executions import detail
+from st_ops.cli.failures import WrongUsage
 from st_ops.cli.options import Form, Home, Output
 from st_ops.cli.output import dumped, note, show
 from st_ops.cli.parameters import typed
@@ -31,6 +32,9 @@ def run(
     run_key: Annotated[
         str | None, typer.Option(help="Asking again with this key gives the run that exists.")
     ] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="With --run-key: run it anew when that run ended without success.")
+    ] = False,
     asynchronous: Annotated[
         bool, typer.Option("--async", help="Do not wait; print the execution's id.")
     ] = False,
@@ -41,10 +45,12 @@ def run(
 ) -> None:
     """Run an action and wait for its result. Exits 0 only when it succeeded."""
     form = Form.JSON if as_json else output
+    if retry and run_key is None:
+        raise WrongUsage("--retry needs --run-key: it takes over the key of the run that failed.")
     with connect(home) as client:
         body = {
             "action": ref, "parameters": typed(parameters or [], schema_of(client, ref), f"Action '{ref}'"),
-            "run_key": run_key, "user": user, "delay": delay,
+            "run_key": run_key, "retry": retry or None, "user": user, "delay": delay,
         }  # fmt: skip
         execution = client.post(
             "/executions", {key: value for key, value in body.items() if value is not None}

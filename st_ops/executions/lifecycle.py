@@ -20,7 +20,7 @@ from st_ops.expressions.parameter_schema import schema_of
 from st_ops.intake.accept import emit
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import NewEvent
-from st_ops.model.executions import WORKFLOW_QUEUE, Execution
+from st_ops.model.executions import PROBE_OF, WORKFLOW_QUEUE, Execution
 from st_ops.model.identity import iso, now
 from st_ops.model.status import TERMINAL, Status, may_move
 from st_ops.packs.catalog import Catalog, Snapshot
@@ -161,9 +161,9 @@ class Lifecycle:
         """Decide what probes that ended were asked about."""
         for entry in over:
             probe = entry.execution
-            if probe is None or probes.PROBE_OF not in probe.context:
+            if probe is None or PROBE_OF not in probe.context:
                 continue
-            lost = executions.get(tx, str(probe.context[probes.PROBE_OF]), result=False)
+            lost = executions.get(tx, str(probe.context[PROBE_OF]), result=False)
             if lost is not None and probes.asks_about(probe, lost):
                 self.move_in(tx, [probes.verdict(entry, lost)], bells)
 

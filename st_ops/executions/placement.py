@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import Field
+
 from st_ops.model.base import Model, Object
 from st_ops.model.resources import Action
 
@@ -17,7 +19,7 @@ class Placement(Model):
     """A queue and labels (``name=value``)."""
 
     queue: str = DEFAULT_QUEUE
-    needs: list[str] = []
+    needs: list[str] = Field(default_factory=list)
 
     def for_tasks(self) -> Object:
         """What the context of a workflow carries, so that tasks that say nothing themselves run there too."""

@@ -15,10 +15,10 @@ from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.placement import place
-from st_ops.executions.probes import PROBE_OF, PROBED_BY, probe_parameters
+from st_ops.executions.probes import probe_parameters
 from st_ops.executions.requirements import held_back
 from st_ops.model.base import Model, Object
-from st_ops.model.executions import WORKFLOW_QUEUE, Execution, TaskIdentity
+from st_ops.model.executions import PROBE_OF, PROBED_BY, WORKFLOW_QUEUE, Execution, TaskIdentity
 from st_ops.model.identity import new_id, now
 from st_ops.model.limits import OnLimit, SlotLimit
 from st_ops.model.requirements import Requirement

@@ -13,6 +13,11 @@ from st_ops.model.status import Status
 #: The queue of executions that the workflow engine conducts; no worker takes from it.
 WORKFLOW_QUEUE = "workflows"
 
+#: In the context of an execution whose outcome is unknown: ``{execution_id, action}`` of the probe that is asked.
+PROBED_BY = "probe"
+#: In the context of a probe: the id of the execution it asks about.
+PROBE_OF = "probe_of"
+
 
 class TaskIdentity(Model):
     """Which task of which workflow an execution is. ``key`` is unique in its workflow: task, route, item and try."""

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from st_ops.model.executions import Execution
 from st_ops.model.identity import now
 from st_ops.model.records import AuditEntry
-from st_ops.model.status import Status, may_move
+from st_ops.model.status import RESOLUTIONS, Status, may_move
 from st_ops.store import audit
 from st_ops.store.database import Tx
 from st_ops.store.schema import HELD, READY, execution, execution_result
@@ -55,6 +55,10 @@ class Move:
     retry: bool = False
     #: No retry policy may turn this end into another try.
     final: bool = False
+    #: Its outcome is unknown and a probe is asked: no report of the lost run counts any more.
+    probe: bool = False
+    #: A person says how it ended (RESOLUTIONS).
+    resolves: bool = False
     #: Only from these; empty = from wherever the legal moves allow.
     only_from: frozenset[Status] = frozenset()
 
@@ -247,7 +251,10 @@ def _refusal(wish: Move, current: Execution | None) -> str:
         return f"Token {wish.token} is no longer valid; the present one is {current.token}."
     if wish.only_from and current.status not in wish.only_from:
         return f"Execution {current.id} is {current.status}, not {' or '.join(sorted(wish.only_from))}."
-    if not may_move(current.status, wish.status):
+    legal = may_move(current.status, wish.status)
+    if wish.resolves:
+        legal = wish.status in RESOLUTIONS.get(current.status, ())
+    if not legal:
         return f"Execution {current.id} is {current.status}; it cannot become {wish.status}."
     return ""
 
@@ -276,7 +283,7 @@ def _changes(tx: Tx, wish: Move, current: Execution) -> dict[str, Any]:
     if wish.status is Status.PENDING:
         # It waits for a person, not for a process: no worker's death concerns it.
         changes["worker_id"] = None
-    if wish.status is Status.ABANDONED:
+    if wish.status is Status.ABANDONED or wish.probe:
         changes["token"] = current.token + 1
     if not isinstance(wish.result, Unset):
         changes["result"], changes["result_size"] = _place_result(tx, wish.execution_id, wish.result)
@@ -310,6 +317,11 @@ def end_waiting(tx: Tx, ids: Sequence[str]) -> None:
     """These have their slots now; the caller moves them."""
     if ids:
         tx.execute(update(execution).where(execution.c.id.in_(ids)).values(waits_for_slot=False))
+
+
+def set_context(tx: Tx, identifier: str, context: dict[str, Any]) -> None:
+    """Replace what goes with an execution beside its status."""
+    tx.execute(update(execution).where(execution.c.id == identifier).values(context=context))
 
 
 def columns(*, result: bool) -> list[Any]:

@@ -29,8 +29,8 @@ def take_over(tx: Tx, entry: Execution, actor: str) -> Execution | None:
     old = None if identifier is None else executions.get(tx, identifier, result=False)
     if old is None:
         return None
-    context = {**old.context, "run_key": entry.run_key, "superseded_by": entry.id}
-    tx.execute(update(execution).where(execution.c.id == old.id).values(run_key=None, context=context))
+    tx.execute(update(execution).where(execution.c.id == old.id).values(run_key=None))
+    executions.set_context(tx, old.id, {**old.context, "run_key": entry.run_key, "superseded_by": entry.id})
     audit.record(tx, [AuditEntry(
         actor=actor, verb="superseded", kind="execution", ref=old.action, subject_id=old.id, trace_id=old.trace_id,
         reason=f"execution {entry.id} runs again under the run key '{entry.run_key}'",

@@ -18,7 +18,7 @@ from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.requests import Requests
 from st_ops.logs import facts as log_facts
 from st_ops.model.bells import Topic
-from st_ops.model.executions import WORKFLOW_QUEUE, Execution
+from st_ops.model.executions import PROBED_BY, WORKFLOW_QUEUE, Execution
 from st_ops.model.status import Status
 from st_ops.packs.catalog import Catalog
 from st_ops.security.key_values import KeyValues
@@ -304,6 +304,9 @@ def _told(child: Execution) -> s.Signal | None:
     """The signal of a child that ended or halted."""
     assert child.task is not None
     key = child.task.key
+    if child.status is Status.PENDING and PROBED_BY in child.context:
+        # A probe will tell soon what became of it; until then it counts as running.
+        return None
     if child.status in (Status.PAUSED, Status.PENDING):
         return s.TaskPaused(key=key, status=child.status)
     if not child.status.terminal:
