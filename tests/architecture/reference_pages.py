@@ -32,6 +32,10 @@ said beside them (errors, "is set.") goes to standard error, so that a pipe gets
 | 1 | what was asked failed: the execution, the check, or a request that the server refused |
 | 2 | wrong usage: an unknown command, a missing or contradictory argument |
 | 3 | no platform runs there, or it cannot be reached |
+| 4 | `execution wait` and `execution status`: it is not over yet (the time is up) |
+| 5 | `execution wait` and `execution status`: there is no such run |
+| 4 | `execution wait` and `execution status` only: it is not over yet (`wait`: the time of `--for` is up) |
+| 5 | `execution wait` and `execution status` only: there is no such run |
 | 130 | interrupted with Ctrl-C; an execution that was being watched goes on |
 
 `st-ops --install-completion` teaches the shell to complete commands and options.
@@ -80,8 +84,9 @@ def cli_page() -> str:
 def _command_text(name: str, command: Any) -> str:
     arguments = [entry for entry in command.params if entry.param_type_name == "argument"]
     options = [entry for entry in command.params if entry.param_type_name == "option" and not entry.hidden]
+    needed = [f"{entry.opts[0]} {_value_name(entry)}" for entry in options if entry.required]
     usage = " ".join(
-        [name, *(_argument_name(entry) for entry in arguments), *(["[OPTIONS]"] if options else [])]
+        [name, *(_argument_name(entry) for entry in arguments), *needed, *(["[OPTIONS]"] if options else [])]
     )
     lines = [f"## {name}", "", _one_line(command.help or ""), "", "```", usage, "```", ""]
     rows = [(f"`{_argument_name(entry)}`", entry.help) for entry in arguments]

@@ -98,7 +98,7 @@ def test_run_does_not_wait_when_told_so_and_its_key_finds_the_run_again(cli: Cli
     first = cli("run", "core.noop", "--async", "--run-key", "today").out.strip()
     assert cli("run", "core.noop", "--async", "--run-key", "today").out.strip() == first
     said = cli("execution", "wait", "--action", "core.noop", "--run-key", "today", "--for", "100ms")
-    assert (said.code, "is still requested" in said.err) == (1, True)
+    assert (said.code, "is still requested" in said.err) == (4, True)
     stage.finish(first, None)
     assert cli("execution", "wait", "--action", "core.noop", "--run-key", "today").code == 0
     assert cli("execution", "wait", first, "--for", "soon").code == 2
