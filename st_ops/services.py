@@ -23,6 +23,7 @@ from st_ops.executions.lost import Reaper
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.requests import Requests
 from st_ops.executions.retention import Retention
+from st_ops.executions.rooms import Rooms
 from st_ops.executions.running import Running
 from st_ops.executions.services import ActionServices
 from st_ops.executions.worker import Worker
@@ -105,7 +106,9 @@ class Platform:
         self.limits = Limits(Templates(self.key_values.decrypt))
         self.lifecycle = Lifecycle(self.database, self.bus, self.catalog, self.limits)
         self.parameters = ParameterRendering(self.key_values, self.box, self.configs)
-        self.requests = Requests(self.database, self.bus, self.catalog, self.lifecycle, self.parameters, self.limits)
+        self.requests = Requests(
+            self.database, self.bus, self.catalog, self.lifecycle, self.parameters, self.limits
+        )
         self.worker: Worker | None = None
         self.sensors: SensorContainer | None = None
         self._stack = ExitStack()
@@ -151,7 +154,7 @@ class Platform:
         return ApiServices(
             settings=self.settings, database=self.database, bus=self.bus, catalog=self.catalog, intake=self.intake,
             requests=self.requests, tokens=self.tokens, key_values=self.key_values, box=self.box, packs=self.registrar,
-            test_rule=test_rule, sources=SOURCES,
+            test_rule=test_rule, sources=SOURCES, artifacts=self.artifacts,
         )  # fmt: skip
 
     def _enter(self, stack: ExitStack, part: Part) -> None:
@@ -174,11 +177,13 @@ class Platform:
     def _runner_stage(self) -> Sequence[Part]:
         settings = self.settings.worker
         writer = OutputWriter(self.database, self.bus)
-        services = ActionServices(self.key_values, self.intake, self.bus)
+        rooms = Rooms(self.home.folder / "runs", self.database, self.artifacts)
+        services = ActionServices(self.key_values, self.intake, self.bus, rooms)
         ssh = self.settings.ssh
         options = RunnerOptions(
             grace_seconds=settings.grace_seconds, output_bytes=settings.output_bytes,
             result_bytes=settings.result_bytes, limits=self.settings.limits.model_dump(),
+            container_engine=self.settings.containers.engine,
             ssh=SshOptions(
                 known_hosts=ssh.known_hosts, key=ssh.key, user=ssh.user, parallel=ssh.parallel,
                 allow_partial_failure=ssh.allow_partial_failure, check_host_keys=ssh.check_host_keys,
@@ -196,12 +201,12 @@ class Platform:
             self.limits,
         )
         sweep = self.settings.bus.sweep_seconds
-        running = Running(jobs, runners, writer, settings)
+        running = Running(jobs, runners, rooms, writer, settings)
         self.worker = Worker(
             self.database, self.bus, self.catalog, self.lifecycle, running, writer, settings, sweep
         )
         reaper = Reaper(self.database, self.bus, self.lifecycle, lease_seconds=settings.lease_seconds)
-        return [_Closing(runners.close), writer, self.worker, reaper]
+        return [_Closing(runners.close), rooms, writer, self.worker, reaper]
 
     def _workflow_stage(self) -> Sequence[Part]:
         rendering = Rendering(Templates(self.key_values.decrypt))

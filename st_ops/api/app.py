@@ -17,6 +17,7 @@ import st_ops
 from st_ops.api import (
     actions,
     aliases,
+    artifacts,
     audit,
     execution_parts,
     executions,
@@ -57,6 +58,7 @@ ROUTERS = (
     stream.router,
     executions.router,
     execution_parts.router,
+    artifacts.router,
     webhook_names.router,
     actions.router,
     rules.router,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from st_ops.artifacts.keeping import Artifacts
 from st_ops.bus.interface import Bus
 from st_ops.executions.requests import Requests
 from st_ops.intake.accept import Intake
@@ -65,6 +66,7 @@ class ApiServices:
     box: SecretBox
     packs: PackLoader
     test_rule: RuleTester
+    artifacts: Artifacts
     #: Webhook name → the built-in source that reads it.
     sources: Mapping[str, WebhookSource] = field(default_factory=dict)
     #: Dependency → a call that raises when it does not answer. The store is always asked.

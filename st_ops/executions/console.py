@@ -38,6 +38,8 @@ class OutputConsole:
         self._masker = masker
         self._lock = threading.Lock()
         self._lines: list[OutputLine] = []
+        #: Stream → the masked end of a line that is not complete.
+        self._held: dict[Stream, str] = {}
 
     def write(self, stream: Stream, data: str) -> None:
         """Take ``data``; past the cap it is dropped, with one note."""
@@ -45,8 +47,28 @@ class OutputConsole:
             return
         with self._lock:
             self._left -= len(data)
-            self._add(stream, self._masker.text(data) if self._left >= 0 else self._note())
+            if self._left < 0:
+                self._add(stream, self._note())
+            else:
+                self._take(stream, self._held.pop(stream, "") + data)
         self._writer.dirty(self)
+
+    def _take(self, stream: Stream, data: str) -> None:
+        """A secret may lie across two pieces of a long line: the end of a piece waits for what follows."""
+        masked = self._masker.text(data)
+        hold = 0 if data.endswith("\n") else min(self._masker.longest - 1, len(masked))
+        if hold > 0:
+            self._held[stream] = masked[-hold:]
+            masked = masked[:-hold]
+        if masked:
+            self._add(stream, masked)
+
+    def close(self) -> None:
+        """Nothing follows: hand on what waited."""
+        with self._lock:
+            for stream, data in self._held.items():
+                self._add(stream, data)
+            self._held = {}
 
     def _note(self) -> str:
         return f"[output beyond {self._cap} bytes was dropped; setting worker.output_bytes]\n"

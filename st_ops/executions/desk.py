@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from st_ops.model.artifacts import Artifact
 from st_ops.model.executions import Execution, OutputLine
 from st_ops.runners.base import Stop
 from st_ops.store.executions import Move
@@ -13,11 +14,13 @@ from st_ops.store.executions import Move
 
 @dataclass(frozen=True)
 class Report:
-    """The end of one run: the move to its final status, and what it printed last."""
+    """The end of one run: the move to its final status, what it printed last, and what it left."""
 
     execution: Execution
     move: Move
     lines: Sequence[OutputLine] = ()
+    #: Files that it left, kept already.
+    artifacts: Sequence[Artifact] = ()
 
 
 class Desk:

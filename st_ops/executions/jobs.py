@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from st_ops.executions.limits import Limits
@@ -21,14 +20,6 @@ from st_ops.security.tokens import Tokens
 #: Seconds that the token of an action outlives its timeout, and its life when there is none.
 _TOKEN_MARGIN = 300.0
 _TOKEN_SECONDS = 24 * 3600.0
-
-
-@dataclass(frozen=True)
-class PreparedJob:
-    """A job and what must not be seen of it."""
-
-    job: Job
-    masker: Masker
 
 
 class Jobs:
@@ -57,8 +48,11 @@ class Jobs:
         self._interpreter = interpreter
         self._limits = limits
 
-    def prepare(self, execution: Execution) -> PreparedJob:
-        """The job of a claimed execution. Raises NotFound when its action is gone, ExpressionError, InvalidInput."""
+    def prepare(self, execution: Execution, masker: Masker, room: str = "") -> Job:
+        """The job of a claimed execution, whose artifact folder is ``room``; ``masker`` learns its secrets.
+
+        Raises NotFound when its action is gone, ExpressionError, InvalidInput.
+        """
         snapshot = self._catalog.cached()
         action = snapshot.action(execution.action)
         pack = snapshot.packs.get(action.pack)
@@ -67,8 +61,7 @@ class Jobs:
         )
         runner = resolve(action.runner_type)
         schema = schema_of(action)
-        hidden: list[Any] = [*secret_values(schema, values)]
-        hidden += self._secret_config(action.pack)
+        masker.add([*secret_values(schema, values), *self._secret_config(action.pack)])
         runner_values = {key: value for key, value in values.items() if key in runner.parameters}
         # The request's word counts before a policy's, a policy's before the action's.
         timeout = (
@@ -76,16 +69,18 @@ class Jobs:
         )
         if timeout and "timeout" in runner.parameters:
             runner_values["timeout"] = timeout
-        job = Job(
+        environment = self._environment(execution, action, timeout)
+        masker.add([environment["ST2_AUTH_TOKEN"]])
+        return Job(
             execution=execution, action=action, pack_path=pack.path if pack else "",
             runner_parameters=runner_values,
             parameters={key: value for key, value in values.items() if key not in runner.parameters},
             config=self._configs(action.pack), timeout=float(timeout) if timeout else None,
-            environment=self._environment(execution, action, timeout),
+            environment=environment,
             python=self._interpreter(action.pack) if runner.name == "python-script" else "",
-            preload=_preload(pack),
+            preload=_preload(pack), artifacts=room, keep_workdir=bool(execution.context.get("keep_workdir")),
+            hide=masker.add,
         )  # fmt: skip
-        return PreparedJob(job, Masker(hidden))
 
     def _environment(self, execution: Execution, action: Action, timeout: float | None) -> dict[str, str]:
         seconds = float(timeout) + _TOKEN_MARGIN if timeout else _TOKEN_SECONDS

@@ -6,10 +6,12 @@ import logging
 import traceback
 from typing import Protocol
 
+from st_ops.artifacts.keeping import Kept
 from st_ops.errors import ExpressionError, UserError
 from st_ops.executions.console import OutputConsole, OutputWriter
 from st_ops.executions.desk import Report
 from st_ops.executions.jobs import Jobs
+from st_ops.executions.rooms import Rooms
 from st_ops.expressions.masker import Masker
 from st_ops.logs import facts
 from st_ops.model.executions import Execution, Outcome
@@ -37,9 +39,12 @@ class Runners(Protocol):
 class Running:
     """Runs executions, each in the thread that calls."""
 
-    def __init__(self, jobs: Jobs, runners: Runners, writer: OutputWriter, settings: WorkerSettings) -> None:
+    def __init__(
+        self, jobs: Jobs, runners: Runners, rooms: Rooms, writer: OutputWriter, settings: WorkerSettings
+    ) -> None:
         self._jobs = jobs
         self._runners = runners
+        self._rooms = rooms
         self._writer = writer
         self._settings = settings
 
@@ -49,30 +54,52 @@ class Running:
 
     def run(self, execution: Execution, stop: Stop, worker_id: str) -> Report:
         """Run it to its end. Never raises: what goes wrong is the outcome."""
-        console: OutputConsole | None = None
-        masker = Masker(())
-        try:
-            prepared = self._jobs.prepare(execution)
-            masker = prepared.masker
-            cap = self._settings.output_bytes
-            console = OutputConsole(self._writer, execution.id, execution.attempt, cap, masker)
-            outcome = self._runners.for_type(execution.runner).run(prepared.job, console, stop)
-        except (UserError, ExpressionError) as exc:
-            outcome = Outcome(
-                status=Status.FAILED, result={"error": str(exc), "failed": True}, reason=str(exc)
-            )
-        except Exception as exc:  # a runner's bug is the execution's failure, with its traceback
-            log.exception("Runner %s broke.", execution.runner, extra=facts(execution_id=execution.id))
-            result = {
-                "error": f"{type(exc).__name__}: {exc}",
-                "traceback": traceback.format_exc(),
-                "failed": True,
-            }
-            outcome = Outcome(
-                status=Status.FAILED, result=result, reason=f"runner {execution.runner} broke: {exc}"
-            )
+        masker = Masker()
+        cap = self._settings.output_bytes
+        console = OutputConsole(self._writer, execution.id, execution.attempt, cap, masker)
+        outcome, kept = self._in_room(execution, stop, console, masker)
         move = self._move(execution, _after_stop(execution, outcome, stop), masker, worker_id)
-        return Report(execution, move, console.drain() if console else ())
+        console.close()
+        return Report(execution, move, console.drain(), kept.artifacts)
+
+    def _in_room(
+        self, execution: Execution, stop: Stop, console: OutputConsole, masker: Masker
+    ) -> tuple[Outcome, Kept]:
+        """Run it with a room of its own, and keep what it leaves there."""
+        if self.is_inline(execution):
+            return self._outcome(execution, stop, console, masker), Kept()
+        try:
+            room = self._rooms.make(execution)
+        except OSError as exc:
+            reason = f"no folder for its artifacts could be made: {exc.strerror} ({exc.filename})"
+            return _failed(reason), Kept()
+        outcome = self._outcome(execution, stop, console, masker, str(room))
+        kept = self._rooms.clear(execution, room, lambda note: console.write("stderr", f"[{note}]\n"))
+        if not kept.notes:
+            return outcome, kept
+        more = f" ({len(kept.notes) - 1} more: see its output)" if len(kept.notes) > 1 else ""
+        reason = f"{outcome.reason} {kept.notes[0]}{more}".strip()
+        return outcome.model_copy(update={"reason": reason}), kept
+
+    def _outcome(
+        self, execution: Execution, stop: Stop, console: OutputConsole, masker: Masker, room: str = ""
+    ) -> Outcome:
+        try:
+            job = self._jobs.prepare(execution, masker, room)
+            return self._runners.for_type(execution.runner).run(job, console, stop)
+        except (UserError, ExpressionError) as exc:
+            return _failed(str(exc))
+        except Exception as exc:  # noqa: BLE001  # a runner's bug is the execution's failure, with its traceback
+            # Masked: the message of an exception may well show a parameter.
+            trace = masker.text(traceback.format_exc())
+            log.error("Runner %s broke.\n%s", execution.runner, trace, extra=facts(execution_id=execution.id))
+            result = {"error": f"{type(exc).__name__}: {exc}", "traceback": trace, "failed": True}
+            reason = f"runner {execution.runner} broke: {exc}"
+            return Outcome(status=Status.FAILED, result=result, reason=reason)
+
+    def remove_files(self, locations: list[str]) -> None:
+        """Remove kept files that no artifact names any more."""
+        self._rooms.remove(locations)
 
     def _move(self, execution: Execution, outcome: Outcome, masker: Masker, worker_id: str) -> Move:
         result, reason, status = masker.value(outcome.result), masker.text(outcome.reason), outcome.status
@@ -87,6 +114,10 @@ class Running:
             execution_id=execution.id, status=status, actor=f"worker {worker_id}", reason=reason,
             token=execution.token, result=result,
         )  # fmt: skip
+
+
+def _failed(reason: str) -> Outcome:
+    return Outcome(status=Status.FAILED, result={"error": reason, "failed": True}, reason=reason)
 
 
 def _after_stop(execution: Execution, outcome: Outcome, stop: Stop) -> Outcome:

@@ -7,6 +7,9 @@ from typing import Any
 
 from st_ops.bus.interface import Bus
 from st_ops.errors import InvalidInput, UserError
+from st_ops.executions.rooms import Rooms
+from st_ops.expressions.masking import mask
+from st_ops.expressions.parameter_schema import schema_of
 from st_ops.intake.accept import Intake
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import NewEvent
@@ -21,10 +24,11 @@ _EMIT_SECONDS = 30.0
 class ActionServices:
     """Answers the requests of running actions. Thread-safe."""
 
-    def __init__(self, key_values: KeyValues, intake: Intake, bus: Bus) -> None:
+    def __init__(self, key_values: KeyValues, intake: Intake, bus: Bus, rooms: Rooms) -> None:
         self._key_values = key_values
         self._intake = intake
         self._bus = bus
+        self._rooms = rooms
         self._methods: dict[str, Callable[[Job, Mapping[str, Any]], Any]] = {
             "kv.get": self._get,
             "kv.set": self._set,
@@ -33,6 +37,7 @@ class ActionServices:
             "user.info": self._user_info,
             "emit": self._emit,
             "announce": self._announce,
+            "artifact.fetch": self._fetch,
         }
 
     def call(self, job: Job, method: str, arguments: Mapping[str, Any]) -> Any:
@@ -54,14 +59,20 @@ class ActionServices:
             user=job.execution.user,
             decrypt=bool(arguments.get("decrypt")),
         )
-        return None if found is None else found.value
+        if found is None:
+            return None
+        if found.secret and arguments.get("decrypt"):
+            job.hide([found.value])
+        return found.value
 
     def _set(self, job: Job, arguments: Mapping[str, Any]) -> Any:
         ttl = arguments.get("ttl")
+        secret = bool(arguments.get("encrypt") or arguments.get("secret"))
+        if secret:
+            job.hide([arguments["value"]])
         self._key_values.put(
             arguments["name"], str(arguments["value"]), scope=_scope(arguments), user=job.execution.user,
-            secret=bool(arguments.get("encrypt") or arguments.get("secret")), ttl=None if ttl is None else float(ttl),
-            actor=f"execution {job.execution.id}",
+            secret=secret, ttl=None if ttl is None else float(ttl), actor=f"execution {job.execution.id}",
         )  # fmt: skip
         return True
 
@@ -76,6 +87,8 @@ class ActionServices:
             prefix=arguments.get("prefix") or "", scope=_scope(arguments), user=job.execution.user,
             decrypt=bool(arguments.get("decrypt")), limit=arguments.get("limit"), offset=arguments.get("offset") or 0,
         )  # fmt: skip
+        if arguments.get("decrypt"):
+            job.hide([entry.value for entry in found if entry.secret])
         return [_plain(entry) for entry in found]
 
     def _user_info(self, job: Job, arguments: Mapping[str, Any]) -> Any:
@@ -95,9 +108,18 @@ class ActionServices:
         return self._intake.accept(event).result(_EMIT_SECONDS).id
 
     def _announce(self, job: Job, arguments: Mapping[str, Any]) -> Any:
-        data = {"route": arguments.get("route", "general"), "message": arguments.get("message")}
+        payload = mask(schema_of(job.action), arguments.get("payload") or {})
+        data = {"route": arguments.get("route", "general"), "payload": payload}
         self._bus.publish(Bell(topic=Topic.ANNOUNCEMENT, ids=[job.execution.id], data=data))
         return True
+
+    def _fetch(self, job: Job, arguments: Mapping[str, Any]) -> Any:
+        if not job.artifacts:
+            raise UserError("This kind of run has no folder that an artifact could be fetched into.")
+        return self._rooms.fetch(
+            job.execution, job.artifacts, str(arguments["name"]),
+            execution_id=str(arguments.get("execution_id") or ""), task=str(arguments.get("task") or ""),
+        )  # fmt: skip
 
 
 def _scope(arguments: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ from st_ops.model.status import Status
 from st_ops.packs.catalog import Catalog
 from st_ops.runners.base import Stop
 from st_ops.settings import WorkerSettings
-from st_ops.store import executions, outputs, workers
+from st_ops.store import artifacts, executions, outputs, workers
 from st_ops.store.database import Database, Tx
 from st_ops.store.executions import Move
 from st_ops.store.membership import Membership
@@ -75,6 +75,7 @@ class Worker:
         if self._closing:
             return
         self._closing = True
+        self._show_draining()
         self._loop.wake()
         if not self._desk.wait_empty(self._settings.drain_seconds):
             self._desk.stop_all(SHUTDOWN)
@@ -83,6 +84,13 @@ class Worker:
         self._loop.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.membership.close()
+
+    def _show_draining(self) -> None:
+        try:
+            with self._database.write() as tx:
+                workers.set_draining(tx, self.membership.id)
+        except Unavailable as exc:
+            log.warning("That this worker drains cannot be shown: %s", exc)
 
     def running(self) -> list[Execution]:
         """What it runs now."""
@@ -120,7 +128,7 @@ class Worker:
         bells = Bells()
         try:
             with self._database.write() as tx:
-                self._record(tx, reports, bells)
+                obsolete = self._record(tx, reports, bells)
                 claimed = self._claim(tx, free)
         except Unavailable:
             self._desk.put_back(reports)
@@ -134,6 +142,7 @@ class Worker:
         bells.changed += [execution.id for execution in claimed]
         bells.ring(self._bus)
         self._writer.ring([line for report in reports for line in report.lines])
+        self._remove_files(obsolete)
         for execution in claimed:
             self._start(execution)
         return free > 0 and len(claimed) == free
@@ -149,11 +158,25 @@ class Worker:
         with self._database.read() as tx:
             return executions.next_ready_at(tx, self._settings.queues) is not None
 
-    def _record(self, tx: Tx, reports: Sequence[Report], bells: Bells) -> None:
+    def _record(self, tx: Tx, reports: Sequence[Report], bells: Bells) -> list[str]:
+        """Answers where the files are that no artifact names any more."""
         outputs.append(tx, [line for report in reports for line in report.lines])
+        refused = set()
         for done in self._lifecycle.move_in(tx, [report.move for report in reports], bells):
             if done.refused:
                 log.warning("%s", done.refused, extra=facts(execution_id=done.move.execution_id))
+                refused.add((done.move.execution_id, done.move.token))
+        obsolete: list[str] = []
+        for report in reports:
+            if (report.execution.id, report.move.token) in refused:
+                obsolete += [entry.location for entry in report.artifacts]
+            elif report.artifacts:
+                obsolete += artifacts.put(tx, report.artifacts)
+        return obsolete
+
+    def _remove_files(self, locations: list[str]) -> None:
+        if locations:
+            self._pool.submit(self._running.remove_files, locations)
 
     def _claim(self, tx: Tx, free: int) -> list[Execution]:
         if free <= 0:
@@ -171,7 +194,8 @@ class Worker:
             bells = Bells()
             try:
                 with self._database.write() as tx:
-                    self._record(tx, [report], bells)
+                    obsolete = self._record(tx, [report], bells)
+                self._remove_files(obsolete)
             except Unavailable:
                 self._desk.put_back([report])
                 raise
@@ -202,7 +226,10 @@ class Worker:
             log.warning("Not run: it was taken from this worker.", extra=facts(execution_id=execution.id))
             self._desk.drop(execution)
             return
-        self._desk.hand_in(self._running.run(execution, stop, self.membership.id))
+        if self._closing:
+            self._desk.hand_in(Report(execution, _handed_back(execution)))
+        else:
+            self._desk.hand_in(self._running.run(execution, stop, self.membership.id))
         self._loop.wake()
 
     def _still_ours(self, execution: Execution, stop: Stop) -> bool:
@@ -222,3 +249,11 @@ class Worker:
 
 def _nothing() -> None:
     """A heartbeat shows life and does nothing else."""
+
+
+def _handed_back(execution: Execution) -> Move:
+    """It was claimed and not started when the worker was told to shut down: whoever is free runs it."""
+    return Move(
+        execution_id=execution.id, status=Status.REQUESTED, actor=f"worker {execution.worker_id}",
+        token=execution.token, reason="the worker was shut down before it started this",
+    )  # fmt: skip

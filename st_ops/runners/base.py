@@ -8,7 +8,7 @@ the bus or the status of an execution: the worker records what it returns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -16,6 +16,10 @@ from st_ops.model.executions import Execution, Outcome
 from st_ops.model.resources import Action
 
 Stream = Literal["stdout", "stderr", "output"]
+
+
+def _forget(values: Iterable[Any]) -> None:
+    """Where nothing is recorded, nothing need be hidden."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,12 @@ class Job:
     #: Python interpreter for python-script actions of this pack; "" = the platform's own.
     python: str = ""
     preload: bool = True
+    #: Folder of this machine whose files are kept when the run ends, ``ST_OPS_ARTIFACTS`` for the child; "" = none.
+    artifacts: str = ""
+    #: Leave the run's temporary folder, and say where it is.
+    keep_workdir: bool = False
+    #: Told of values that must not be seen in what the job prints and returns from now on.
+    hide: Callable[[Iterable[Any]], None] = field(default=_forget, repr=False, compare=False)
 
 
 class Console(Protocol):

@@ -39,6 +39,8 @@ def job_environment(job: Job, base: Mapping[str, str], *, python: bool = False) 
         if value is not None and not (python and str(name).upper() == "PYTHONPATH")
     }
     environment = {**asked, **job.environment, "ST_OPS_EXECUTION_ID": job.execution.id, MARK: base[MARK]}
+    if job.artifacts:
+        environment["ST_OPS_ARTIFACTS"] = job.artifacts
     if job.python:
         # The virtualenv's programs first, as when it is activated.
         bin_folder = Path(job.python).parent

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
+from pathlib import Path
 from typing import Any, Callable, Mapping, Protocol
 
 
@@ -12,7 +14,9 @@ class Platform(Protocol):
     """Who answers the requests of pack code - a Channel to the platform, or a stand-in in tests."""
 
     def request(self, method: str, **arguments: Any) -> Any:
-        """The answer to ``kv.get``, ``kv.set``, ``kv.delete``, ``kv.list``, ``user.info`` or ``emit``."""
+        """The answer to ``kv.get``, ``kv.set``, ``kv.delete``, ``kv.list``, ``user.info``, ``emit``
+        or ``artifact.fetch``.
+        """
 
 
 class MissingConfigKey(KeyError, ValueError):
@@ -74,6 +78,40 @@ class KeyValues:
         return {row["name"][len(start) :]: row["value"] for row in rows}
 
 
+class Artifacts:
+    """Files that outlive the run: those it leaves, and those that other executions left."""
+
+    def __init__(self, platform: Platform, folder: str = "") -> None:
+        """``folder``: the folder of this run; "" = what the environment says (``ST_OPS_ARTIFACTS``)."""
+        self._platform = platform
+        self._folder = folder
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this run: every file in it when the run ends is kept.
+
+        Raises RuntimeError where there is none: in sensors, and in runs on other machines.
+        """
+        found = self._folder or os.environ.get("ST_OPS_ARTIFACTS", "")
+        if not found:
+            raise RuntimeError(
+                "There is no artifact folder here: only actions that run on a worker have one. "
+                "In a test, give st_ops.sdk.testing.context(artifacts=folder)."
+            )
+        return Path(found)
+
+    def fetch(self, name: str, *, execution_id: str = "", task: str = "") -> Path:
+        """The path of a copy of the artifact ``name``, on whatever machine it was left; it goes with this run.
+
+        It is that of the execution with this id, or of the latest run of ``task`` in the workflow that this
+        run is part of. Raises RequestFailed when there is no such artifact.
+        """
+        if bool(execution_id) == bool(task):
+            raise ValueError("Say whose artifact it is: either execution_id or task.")
+        found = self._platform.request("artifact.fetch", name=name, execution_id=execution_id, task=task)
+        return Path(str(found))
+
+
 class Context:
     """Given to every function that has a parameter ``ctx`` (or one annotated ``Context``)."""
 
@@ -89,8 +127,12 @@ class Context:
         execution: Mapping[str, Any] | None = None,
         stopping: threading.Event | None = None,
         triggers: Callable[[], list[dict[str, Any]]] | None = None,
+        artifacts: str = "",
     ) -> None:
-        """``execution`` is empty for a sensor; ``triggers`` gives a sensor the triggers it serves now."""
+        """``execution`` is empty for a sensor; ``triggers`` gives a sensor the triggers it serves now.
+
+        ``artifacts``: the run's artifact folder, "" = what the environment says.
+        """
         self._platform = platform
         self.pack = pack
         self.name = name
@@ -102,6 +144,7 @@ class Context:
         #: Set when a sensor is asked to end.
         self.stopping = stopping or threading.Event()
         self.kv = KeyValues(platform, pack)
+        self.artifacts = Artifacts(platform, artifacts)
         self._triggers = triggers
 
     @property

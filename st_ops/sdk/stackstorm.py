@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import Any, Mapping
 
-from st_ops.sdk.context import Platform
+from st_ops.sdk.context import Artifacts, Platform
 
 #: StackStorm's extra level, above CRITICAL.
 AUDIT = logging.CRITICAL + 10
@@ -152,6 +152,11 @@ class ActionService(_Service):
     ) -> None:
         super().__init__(platform, pack, class_name, logger)
         self._log_level = log_level
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """Files that outlive the run; st_ops' own, StackStorm has none."""
+        return Artifacts(self._platform)
 
     @property
     def _action_wrapper(self) -> ActionService:

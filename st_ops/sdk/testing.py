@@ -21,6 +21,7 @@ from st_ops.sdk.context import Context, PackConfig
 from st_ops.sdk.modules import wants_context
 from st_ops.sdk.plain import plain
 from st_ops.sdk.stackstorm import ActionService, SensorService
+from st_ops.sdk.wire import RequestFailed
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,17 @@ class Result:
 
 
 class FakePlatform:
-    """A stand-in for the platform: key-values in a dict, events in a list."""
+    """A stand-in for the platform: key-values in a dict, events in a list, artifacts of others by name."""
 
-    def __init__(self, keys: Mapping[str, str] | None = None, user: str = "tester") -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, str] | None = None,
+        user: str = "tester",
+        artifacts: Mapping[str, str] | None = None,
+    ) -> None:
+        """``artifacts``: name → path of the file that ``ctx.artifacts.fetch`` gives, whoever is to have left it."""
         self.keys = dict(keys or {})
+        self.artifacts = dict(artifacts or {})
         self.emitted: list[Emitted] = []
         self.user = user
 
@@ -60,6 +68,7 @@ class FakePlatform:
             "kv.list": self._list,
             "user.info": lambda: {"username": self.user, "rbac": {}, "authentication": {}},
             "emit": self._emit,
+            "artifact.fetch": self._fetch,
         }
         return answers[method](**arguments)
 
@@ -74,6 +83,11 @@ class FakePlatform:
             {"name": name, "value": self.keys[name]} for name in sorted(self.keys) if name.startswith(prefix)
         ]
         return rows[offset:][:limit]
+
+    def _fetch(self, name: str, **_: Any) -> str:
+        if name not in self.artifacts:
+            raise RequestFailed(f"There is no artifact '{name}'.")
+        return self.artifacts[name]
 
     def _emit(self, trigger: str, payload: Mapping[str, Any], **facts: Any) -> str:
         facts.pop("trace_id", None)
@@ -90,8 +104,9 @@ def context(
     execution: Mapping[str, Any] | None = None,
     stopping: threading.Event | None = None,
     triggers: list[dict[str, Any]] | None = None,
+    artifacts: str = "",
 ) -> Context:
-    """A Context over ``platform`` (a new FakePlatform when there is none)."""
+    """A Context over ``platform`` (a new FakePlatform when there is none); ``artifacts`` is its artifact folder."""
     return Context(
         platform or FakePlatform(),
         pack=pack,
@@ -101,6 +116,7 @@ def context(
         execution=execution,
         stopping=stopping,
         triggers=lambda: list(triggers or []),
+        artifacts=artifacts,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from st_ops.errors import NotFound
 from st_ops.model.artifacts import Artifact
 from st_ops.model.executions import Execution
 from st_ops.store import executions
@@ -69,6 +70,20 @@ def _of_task(tx: Tx, workflow_id: str, task: str, name: str | None) -> list[Arti
         for row in tx.execute(query).mappings()
         if row["task"] is not None and row["task"]["name"] == task
     ]
+
+
+def named(tx: Tx, execution_id: str, name: str, *, task: str = "") -> Artifact:
+    """The artifact ``name`` of this execution, or of the latest run of ``task`` in its workflow. Raises NotFound."""
+    found = find_of_task(tx, execution_id, task, name) if task else find(tx, execution_id, name)
+    if found:
+        return found[0]
+    if not task:
+        left = ", ".join(entry.name for entry in find(tx, execution_id)[:10]) or "none"
+        raise NotFound("artifact", name, f"Execution {execution_id} has left: {left}.")
+    left = ", ".join(entry.name for entry in find_of_task(tx, execution_id, task)[:10]) or "none"
+    raise NotFound(
+        "artifact", name, f"Task '{task}' of the workflow of execution {execution_id} has left: {left}."
+    )
 
 
 def locations(tx: Tx, execution_ids: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ import uvicorn
 
 from st_ops.api.app import create_app
 from st_ops.api.services import ApiServices
+from st_ops.artifacts.keeping import Artifacts
 from st_ops.bus.kombu_bus import KombuBus
 from st_ops.executions.lifecycle import Lifecycle
 from st_ops.executions.limits import Limits
@@ -30,7 +31,7 @@ from st_ops.packs.registrar import Registrar
 from st_ops.security.key_values import KeyValues
 from st_ops.security.secrets import SecretBox
 from st_ops.security.tokens import Tokens
-from st_ops.settings import Settings
+from st_ops.settings import ArtifactSettings, Settings
 from st_ops.store import migrate
 from st_ops.store.database import Database
 from st_ops.store.executions import Move
@@ -128,10 +129,9 @@ class ApiStage:
         limits = Limits(Templates())
         self.lifecycle = Lifecycle(self.database, self.bus, self.catalog, limits)
         parameters = ParameterRendering(self.key_values, self.box, lambda pack: {})
-        self.requests = Requests(
-            self.database, self.bus, self.catalog, self.lifecycle, parameters, limits
-        )
+        self.requests = Requests(self.database, self.bus, self.catalog, self.lifecycle, parameters, limits)
         self.registrar = Registrar(self.database, self.bus, [self.packs])
+        self.artifacts = Artifacts(ArtifactSettings(), home / "artifacts")
         self.broken: list[str] = []
         self.app = create_app(
             ApiServices(
@@ -146,6 +146,7 @@ class ApiStage:
                 box=self.box,
                 packs=self.registrar,
                 test_rule=_test_rule,
+                artifacts=self.artifacts,
                 sources=SOURCES,
             )
         )

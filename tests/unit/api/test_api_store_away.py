@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from st_ops.api.app import create_app
 from st_ops.api.services import ApiServices
+from st_ops.artifacts.keeping import Artifacts
 from st_ops.bus.kombu_bus import KombuBus
 from st_ops.executions.lifecycle import Lifecycle
 from st_ops.executions.limits import Limits
@@ -25,7 +26,7 @@ from st_ops.packs.registrar import Registrar
 from st_ops.security.key_values import KeyValues
 from st_ops.security.secrets import SecretBox
 from st_ops.security.tokens import Tokens
-from st_ops.settings import Settings
+from st_ops.settings import ArtifactSettings, Settings
 from st_ops.store.database import Database
 
 
@@ -49,6 +50,7 @@ def token_and_app(tmp_path: Path) -> Iterator[tuple[str, FastAPI]]:
             settings=Settings(home=tmp_path), database=database, bus=bus, catalog=catalog, intake=intake,
             requests=requests, tokens=tokens, key_values=key_values, box=box,
             packs=Registrar(database, bus, []), test_rule=lambda rule, instance: {},
+            artifacts=Artifacts(ArtifactSettings(), tmp_path),
         )  # fmt: skip
         yield tokens.sign("ada", "0" * 24, 60), create_app(services)
         bus.close()

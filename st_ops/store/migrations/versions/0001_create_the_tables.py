@@ -175,13 +175,6 @@ def upgrade() -> None:
             postgresql_where=sa.text("parent_id IS NULL"),
         )
         batch_op.create_index(
-            "ix_execution_over",
-            ["end_timestamp", "id"],
-            unique=False,
-            sqlite_where=sa.text("parent_id IS NULL AND end_timestamp IS NOT NULL"),
-            postgresql_where=sa.text("parent_id IS NULL AND end_timestamp IS NOT NULL"),
-        )
-        batch_op.create_index(
             "ix_execution_rule",
             ["rule", "created_at"],
             unique=False,
@@ -264,14 +257,6 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("scope", "name", name=op.f("pk_key_value")),
     )
-    op.create_index(
-        "ix_key_value_expire_timestamp",
-        "key_value",
-        ["expire_timestamp"],
-        unique=False,
-        sqlite_where=sa.text("expire_timestamp IS NOT NULL"),
-        postgresql_where=sa.text("expire_timestamp IS NOT NULL"),
-    )
     op.create_table(
         "lease",
         sa.Column("name", sa.Text(), nullable=False),
@@ -341,14 +326,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_token")),
         sa.UniqueConstraint("digest", name=op.f("uq_token_digest")),
     )
-    op.create_index(
-        "ix_token_expires_at",
-        "token",
-        ["expires_at"],
-        unique=False,
-        sqlite_where=sa.text("expires_at IS NOT NULL"),
-        postgresql_where=sa.text("expires_at IS NOT NULL"),
-    )
     op.create_table(
         "worker",
         sa.Column("id", sa.String(length=24), nullable=False),
@@ -374,6 +351,16 @@ def upgrade() -> None:
         sa.Column("data", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("workflow_id", "seq", name=op.f("pk_workflow_log")),
     )
+
+    over = "parent_id IS NULL AND end_timestamp IS NOT NULL"
+    _partial("ix_execution_over", "execution", ["end_timestamp", "id"], over)
+    for table, column in (("key_value", "expire_timestamp"), ("token", "expires_at")):
+        _partial(f"ix_{table}_{column}", table, [column], f"{column} IS NOT NULL")
+
+
+def _partial(name: str, table: str, columns: list[str], condition: str) -> None:
+    where = sa.text(condition)
+    op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)
 
 
 def downgrade() -> None:
