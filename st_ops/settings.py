@@ -161,6 +161,14 @@ class SshSettings(Section):
     check_host_keys: bool = Field(True, description="Refuse a host whose key is not known.")
 
 
+class ContainerSettings(Section):
+    """The container runner."""
+
+    engine: str = Field(
+        "", description="Client of the engine, a name or a path; empty means docker or podman, whichever is found."
+    )
+
+
 class ArtifactSettings(Section):
     """Files that actions leave in their artifact folder (ST_OPS_ARTIFACTS)."""
 
@@ -234,6 +242,7 @@ class Settings(BaseSettings):
     schedules: SchedulesSettings = Field(default_factory=SchedulesSettings)
     packs: PacksSettings = Field(default_factory=PacksSettings)
     ssh: SshSettings = Field(default_factory=SshSettings)
+    containers: ContainerSettings = Field(default_factory=ContainerSettings)
     artifacts: ArtifactSettings = Field(default_factory=ArtifactSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     logs: LogSettings = Field(default_factory=LogSettings)

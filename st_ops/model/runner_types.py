@@ -6,182 +6,113 @@ means the same here. The running itself is in ``st_ops.runners`` and ``st_ops.wo
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import Field
-
 from st_ops.errors import NotFound
-from st_ops.model.base import Model, Object
+from st_ops.model.base import Object
+from st_ops.model.remote_runner_types import remote_types, winrm_types
+from st_ops.model.runner_type import (
+    CMD,
+    ENV,
+    KWARG_OP,
+    SHELL_OUTPUT,
+    SUDO,
+    RunnerType,
+    parameter,
+    runner,
+    timeout,
+)
+
+__all__ = ["OVERRIDABLE", "RUNNER_TYPES", "RunnerType", "resolve"]
 
 #: Action metadata may change only these keys of a runner's parameter (StackStorm 1.2).
 OVERRIDABLE = frozenset({"default", "description", "enum", "immutable", "required"})
 
-
-class RunnerType(Model):
-    """One runner type. ``parameters`` is StackStorm's ``runner_parameters``: name → property schema.
-
-    ``output_key`` names the key of the result that ``output_schema`` describes; "" when it is the whole result.
-    """
-
-    name: str
-    aliases: tuple[str, ...] = ()
-    description: str = ""
-    enabled: bool = True
-    runner_package: str = ""
-    runner_module: str = ""
-    parameters: dict[str, Object] = Field(default_factory=dict)
-    output_key: str = ""
-    output_schema: Object = Field(default_factory=dict)
-
-    @property
-    def uid(self) -> str:
-        """StackStorm's uid: ``runner_type:<name>``."""
-        return f"runner_type:{self.name}"
-
-    @property
-    def is_workflow(self) -> bool:
-        """True when the workflow engine conducts it; no runner ever runs it."""
-        return self.name in ("action-chain", "orquesta")
-
-
-def _parameter(kind: str, description: str, **more: Any) -> Object:
-    return {"type": kind, "description": description, **more}
-
-
-def _timeout(seconds: int) -> Object:
-    return _parameter(
-        "integer", "Seconds after which the run is stopped with status timeout.", default=seconds
-    )
-
-
-_ENV = _parameter(
-    "object", "Environment variables for the run.", patternProperties={r"^\w+$": {"type": "string"}}
-)
-_SUDO = {
-    "sudo": _parameter("boolean", "Run as root through sudo.", default=False),
-    "sudo_password": _parameter(
-        "string", "The password sudo asks for; given on stdin, never as an argument.", secret=True
-    ),
-}
-_CMD = _parameter("string", "Command line, given to the shell.")
-_KWARG_OP = _parameter("string", "What stands before the name of a named argument.", default="--")
-_DEBUG = _parameter("boolean", "Turn on the debug mode of the run (ST2_ACTION_DEBUG).")
-_CONTENT_VERSION = _parameter(
+_DEBUG = parameter("boolean", "Turn on the debug mode of the run (ST2_ACTION_DEBUG).")
+_CONTENT_VERSION = parameter(
     "string", "Version of the pack (git commit, tag or branch) to take the action from."
 )
-_SHELL_OUTPUT: Object = {
-    "succeeded": {"type": "boolean"},
-    "failed": {"type": "boolean"},
-    "return_code": {"type": "integer"},
-    "stdout": {"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "object"}]},
-    "stderr": {"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "object"}]},
-}
 
 
-def _runner(
-    name: str, description: str, package: str, parameters: dict[str, Object], **more: Any
-) -> RunnerType:
-    module = more.pop("module", package)
-    return RunnerType(
-        name=name,
-        description=description,
-        runner_package=package,
-        runner_module=module,
-        parameters=parameters,
-        **more,
+def _container() -> RunnerType:
+    return runner(
+        "container",
+        "Runs a command in a container of its own, through docker or podman. st_ops' own runner type.",
+        "container_runner",
+        {
+            "image": parameter("string", "Image to run.", required=True),
+            "cmd": parameter(
+                "string", "Command line for the shell (sh) of the image; it is handed over on stdin."
+            ),
+            "args": parameter(
+                "array",
+                "Words for the entry point of the image. They can be seen in the host's list of processes, so a "
+                "secret in them is refused.",
+                items={"type": ["string", "number"]},
+            ),
+            "env": ENV,
+            "cwd": parameter("string", "Working directory in the container."),
+            "user": parameter("string", "User in the container: name or number, with :group or without."),
+            "network": parameter("string", "Network of the container, such as none or host."),
+            "mounts": parameter(
+                "array",
+                "What the container sees of the host: source:/target or source:/target:ro; a source that is no "
+                "absolute path is a volume.",
+                items={"type": "string"},
+            ),
+            "artifacts": parameter(
+                "boolean",
+                "Mount the run's artifact folder, whose path is in ST_OPS_ARTIFACTS. The engine must be on the "
+                "worker's host and see its files.",
+                default=False,
+            ),
+            "pull": parameter(
+                "string",
+                "When the image is fetched.",
+                default="missing",
+                enum=["missing", "always", "never"],
+            ),
+            "timeout": timeout(600),
+        },
+        aliases=("run-container",),
+        output_schema=SHELL_OUTPUT,
     )
 
 
 def _local() -> list[RunnerType]:
-    shared = {"cwd": _parameter("string", "Working directory."), "env": _ENV, "kwarg_op": _KWARG_OP, **_SUDO}
+    shared = {"cwd": parameter("string", "Working directory."), "env": ENV, "kwarg_op": KWARG_OP, **SUDO}
     script = {"debug": _DEBUG, "content_version": _CONTENT_VERSION}
     return [
-        _runner(
+        runner(
             "local-shell-cmd",
             "Runs a shell command on this machine.",
             "local_runner",
-            {"cmd": _CMD, **shared, "timeout": _timeout(60)},
+            {"cmd": CMD, **shared, "timeout": timeout(60)},
             module="local_shell_command_runner",
             aliases=("run-local",),
-            output_schema=_SHELL_OUTPUT,
+            output_schema=SHELL_OUTPUT,
         ),
-        _runner(
+        runner(
             "local-shell-script",
             "Runs a script of the pack on this machine.",
             "local_runner",
-            {**script, **shared, "timeout": _timeout(60)},
+            {**script, **shared, "timeout": timeout(60)},
             module="local_shell_script_runner",
             aliases=("run-local-script",),
-            output_schema=_SHELL_OUTPUT,
-        ),
-    ]
-
-
-def _remote() -> list[RunnerType]:
-    shared = {
-        "hosts": _parameter("string", "Comma-separated hosts, each host or host:port.", required=True),
-        "username": _parameter("string", "User to log in as."),
-        "password": _parameter("string", "Password to log in with.", secret=True),
-        "private_key": _parameter("string", "Private key: its text, or the path of its file.", secret=True),
-        "passphrase": _parameter("string", "Passphrase of the private key.", secret=True),
-        "port": _parameter(
-            "integer", "SSH port where a host names none.", default=22, minimum=1, maximum=65535
-        ),
-        "bastion_host": _parameter("string", "Host through which the others are reached."),
-        "cwd": _parameter("string", "Working directory on the remote host."),
-        "dir": _parameter(
-            "string", "Folder on the remote host that scripts are copied to.", default="/tmp", immutable=True
-        ),
-        "env": _ENV,
-        "parallel": _parameter("boolean", "Hosts are always run in parallel.", default=True, immutable=True),
-        "kwarg_op": _KWARG_OP,
-        **_SUDO,
-        "timeout": _timeout(60),
-        "known_hosts": _parameter(
-            "string", "Host keys to trust: path of a known_hosts file, or its lines. st_ops' own parameter."
-        ),
-        "host_key_fingerprint": _parameter(
-            "string",
-            "SHA256:… fingerprint the host key must have, instead of known_hosts. st_ops' own parameter.",
-        ),
-        "verify_host_key": _parameter(
-            "boolean", "false accepts any host key; true checks it. st_ops' own parameter.", default=True
-        ),
-        "allow_partial_failure": _parameter(
-            "boolean", "Succeed when at least one host did. st_ops' own parameter; default from the settings."
-        ),
-    }
-    return [
-        _runner(
-            "remote-shell-cmd",
-            "Runs a shell command on one or more hosts over SSH.",
-            "remote_runner",
-            {"cmd": _CMD, **shared, "cwd": {**shared["cwd"], "default": "/tmp"}},
-            module="remote_command_runner",
-            aliases=("run-remote",),
-        ),
-        _runner(
-            "remote-shell-script",
-            "Copies a script of the pack to one or more hosts and runs it there over SSH.",
-            "remote_runner",
-            {**shared, "cwd": {**shared["cwd"], "default": "/tmp"}},
-            module="remote_script_runner",
-            aliases=("run-remote-script",),
+            output_schema=SHELL_OUTPUT,
         ),
     ]
 
 
 def _python() -> RunnerType:
-    return _runner(
+    return runner(
         "python-script",
         "Runs a Python action of the pack in a process of its own.",
         "python_runner",
         {
             "debug": _DEBUG,
             "content_version": _CONTENT_VERSION,
-            "env": _ENV,
-            "timeout": _timeout(600),
-            "log_level": _parameter(
+            "env": ENV,
+            "timeout": timeout(600),
+            "log_level": parameter(
                 "string",
                 "Lowest level of the action's log lines.",
                 default="DEBUG",
@@ -205,31 +136,31 @@ def _python() -> RunnerType:
 
 
 def _http() -> RunnerType:
-    return _runner(
+    return runner(
         "http-request",
         "Makes an HTTP request.",
         "http_runner",
         {
-            "url": _parameter("string", "Where the request goes.", required=True),
-            "headers": _parameter("object", "Request headers."),
-            "cookies": _parameter("object", "Cookies to send."),
-            "http_proxy": _parameter("string", "Proxy for http URLs."),
-            "https_proxy": _parameter("string", "Proxy for https URLs."),
-            "allow_redirects": _parameter("boolean", "Follow redirects.", default=False),
-            "username": _parameter("string", "User for basic authentication."),
-            "password": _parameter("string", "Password for basic authentication.", secret=True),
-            "verify_ssl_cert": _parameter("boolean", "Check the server's certificate.", default=True),
-            "url_hosts_blacklist": _parameter(
+            "url": parameter("string", "Where the request goes.", required=True),
+            "headers": parameter("object", "Request headers."),
+            "cookies": parameter("object", "Cookies to send."),
+            "http_proxy": parameter("string", "Proxy for http URLs."),
+            "https_proxy": parameter("string", "Proxy for https URLs."),
+            "allow_redirects": parameter("boolean", "Follow redirects.", default=False),
+            "username": parameter("string", "User for basic authentication."),
+            "password": parameter("string", "Password for basic authentication.", secret=True),
+            "verify_ssl_cert": parameter("boolean", "Check the server's certificate.", default=True),
+            "url_hosts_blacklist": parameter(
                 "array",
                 "Hosts that must not be asked. Not together with the whitelist.",
                 items={"type": "string"},
             ),
-            "url_hosts_whitelist": _parameter(
+            "url_hosts_whitelist": parameter(
                 "array",
                 "The only hosts that may be asked. Not together with the blacklist.",
                 items={"type": "string"},
             ),
-            "allow_private_redirects": _parameter(
+            "allow_private_redirects": parameter(
                 "boolean", "Follow redirects to private addresses too. st_ops' own parameter.", default=False
             ),
         },
@@ -244,59 +175,20 @@ def _http() -> RunnerType:
     )
 
 
-def _winrm() -> list[RunnerType]:
-    shared = {
-        "host": _parameter("string", "Windows host.", required=True),
-        "username": _parameter("string", "User to log in as.", required=True),
-        "password": _parameter("string", "Password to log in with.", required=True, secret=True),
-        "port": _parameter("integer", "WinRM port.", default=5986),
-        "scheme": _parameter("string", "http or https.", default="https"),
-        "transport": _parameter(
-            "string",
-            "How to authenticate.",
-            default="ntlm",
-            enum=["basic", "certificate", "credssp", "kerberos", "ntlm", "plaintext", "ssl"],
-        ),
-        "verify_ssl_cert": _parameter("boolean", "Check the server's certificate.", default=True),
-        "cwd": _parameter("string", "Working directory on the host."),
-        "env": _ENV,
-        "timeout": _timeout(60),
-    }
-    cmd = {"cmd": _parameter("string", "What to run.", required=True)}
-    kwarg_op = {"kwarg_op": {**_KWARG_OP, "default": "-"}}
-    described = {
-        "winrm-cmd": ("Runs a command prompt command on a Windows host.", {**cmd, **shared}),
-        "winrm-ps-cmd": ("Runs a PowerShell command on a Windows host.", {**cmd, **shared}),
-        "winrm-ps-script": (
-            "Runs a PowerShell script of the pack on a Windows host.",
-            {**kwarg_op, **shared},
-        ),
-    }
-    modules = {
-        "winrm-cmd": "winrm_command_runner",
-        "winrm-ps-cmd": "winrm_ps_command_runner",
-        "winrm-ps-script": "winrm_ps_script_runner",
-    }
-    return [
-        _runner(name, text, "winrm_runner", parameters, module=modules[name], output_schema=_SHELL_OUTPUT)
-        for name, (text, parameters) in described.items()
-    ]
-
-
 def _workflows() -> list[RunnerType]:
     names = {"type": "array", "items": {"type": "string"}, "default": []}
     return [
-        _runner(
+        runner(
             "action-chain",
             "Runs actions one after another, choosing the next by how the last one ended.",
             "action_chain_runner",
             {
-                "display_published": _parameter("boolean", "Show the published variables.", default=True),
+                "display_published": parameter("boolean", "Show the published variables.", default=True),
                 "skip_notify": {**names, "description": "Tasks that send no notification."},
             },
             output_key="published",
         ),
-        _runner(
+        runner(
             "orquesta",
             "Runs an Orquesta workflow.",
             "orquesta_runner",
@@ -322,39 +214,48 @@ _INQUIRY_SCHEMA: Object = {
 
 def _people() -> list[RunnerType]:
     return [
-        _runner(
+        runner(
             "inquirer",
             "Asks people a question and waits for the answer.",
             "inquirer_runner",
             {
-                "schema": _parameter("object", "Schema of the answer.", default=_INQUIRY_SCHEMA),
-                "route": _parameter("string", "Route of the notification, for rules to match.", default=""),
-                "roles": _parameter("array", "Roles that may answer; empty: anybody.", default=[]),
-                "users": _parameter("array", "Users that may answer; empty: anybody.", default=[]),
-                "ttl": _parameter("integer", "Minutes until the question lapses.", default=1440),
+                "schema": parameter("object", "Schema of the answer.", default=_INQUIRY_SCHEMA),
+                "route": parameter("string", "Route of the notification, for rules to match.", default=""),
+                "roles": parameter("array", "Roles that may answer; empty: anybody.", default=[]),
+                "users": parameter("array", "Users that may answer; empty: anybody.", default=[]),
+                "ttl": parameter("integer", "Minutes until the question lapses.", default=1440),
             },
         ),
-        _runner(
+        runner(
             "announcement",
             "Tells those who listen on the event stream.",
             "announcement_runner",
             {
-                "experimental": _parameter("boolean", "Must be true.", required=True),
-                "route": _parameter("string", "Channel of the announcement.", default="general", minLength=1),
+                "experimental": parameter("boolean", "Must be true.", required=True),
+                "route": parameter("string", "Channel of the announcement.", default="general", minLength=1),
             },
         ),
-        _runner("noop", "Does nothing, successfully.", "noop_runner", {}),
+        runner("noop", "Does nothing, successfully.", "noop_runner", {}),
     ]
 
 
 #: name → runner type, in the order they are listed to people.
 RUNNER_TYPES: dict[str, RunnerType] = {
-    runner.name: runner
-    for runner in (*_local(), *_remote(), _python(), _http(), *_winrm(), *_workflows(), *_people())
+    kind.name: kind
+    for kind in (
+        *_local(),
+        *remote_types(),
+        _python(),
+        _container(),
+        _http(),
+        *winrm_types(),
+        *_workflows(),
+        *_people(),
+    )
 }
 
 _BY_NAME = {
-    **{alias: runner for runner in RUNNER_TYPES.values() for alias in runner.aliases},
+    **{alias: kind for kind in RUNNER_TYPES.values() for alias in kind.aliases},
     **RUNNER_TYPES,
 }
 

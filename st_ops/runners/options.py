@@ -50,6 +50,8 @@ class RunnerOptions:
     sandboxes: int = 16
     #: A sandbox without work for this long ends.
     sandbox_idle_seconds: float = 300.0
+    #: Client of the container engine, a name or a path; "" = docker or podman, whichever is found first.
+    container_engine: str = ""
     ssh: SshOptions = field(default_factory=SshOptions)
 
     def limits_of(self, own: Mapping[str, Any]) -> dict[str, float]:

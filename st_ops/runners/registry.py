@@ -6,6 +6,7 @@ from st_ops.errors import NotFound
 from st_ops.model.runner_types import resolve
 from st_ops.runners.announcement import AnnouncementRunner
 from st_ops.runners.base import Runner, Services
+from st_ops.runners.container import ContainerRunner
 from st_ops.runners.http_request import HttpRunner
 from st_ops.runners.inquirer import InquirerRunner
 from st_ops.runners.noop import NoopRunner
@@ -25,6 +26,8 @@ class Runners:
         # What a worker that was killed together with its sandboxes left running must not go on beside us.
         end_strays()
         self._pool = SandboxPool(options)
+        containers = ContainerRunner(options, self._pool)
+        containers.sweep()
         self._all: tuple[Runner, ...] = (
             NoopRunner(),
             InquirerRunner(),
@@ -34,6 +37,7 @@ class Runners:
             HttpRunner(options),
             SshRunner(options),
             WinRmRunner(options),
+            containers,
         )
         self._by_name = {name: runner for runner in self._all for name in runner.names}
 

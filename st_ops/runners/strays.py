@@ -33,12 +33,17 @@ def end_strays() -> int:
     """SIGKILL every process whose worker is gone; how many there were. For a worker to call at its start."""
     count = 0
     for pid, found in _marked():
-        worker, _, rest = found.partition(".")
-        start = rest.partition(".")[0]
         # In another pid namespace (a container) the worker's number means another process.
-        if worker.isdigit() and _same_namespace(pid) and _start_time(int(worker)) != start:
+        if _same_namespace(pid) and worker_is_gone(found):
             count += _kill(pid)
     return count
+
+
+def worker_is_gone(mark: str) -> bool:
+    """Whether the worker that ``mark`` names, one of this pid namespace, has ended; False for what is no mark."""
+    worker, _, rest = mark.partition(".")
+    start = rest.partition(".")[0]
+    return worker.isdigit() and start.isdigit() and _start_time(int(worker)) != start
 
 
 def _marked() -> list[tuple[int, str]]:

@@ -20,6 +20,7 @@ import fcntl
 import json
 import os
 import resource
+import select
 import struct
 from typing import Any, Mapping, NoReturn, Sequence
 
@@ -163,9 +164,19 @@ def _become(argv: Sequence[str]) -> None:
 
 
 def _feed_stdin(text: bytes) -> None:
-    """Give the command ``text`` (a password: at most what a pipe holds, 64 kB) on its stdin."""
+    """Give the command ``text`` on its stdin, whose end it then meets. It is never on a disk."""
     reading, writing = os.pipe()
-    os.write(writing, text)
-    os.close(writing)
+    # A pipe holds 64 kB, less where the user's pipes are many; more would wait for a reader that is not there yet.
+    if len(text) > select.PIPE_BUF:
+        os.close(reading)
+        os.close(writing)
+        reading = writing = os.memfd_create("stdin")
+    sent = 0
+    while sent < len(text):
+        sent += os.write(writing, text[sent:])
+    if reading == writing:
+        os.lseek(reading, 0, os.SEEK_SET)
+    else:
+        os.close(writing)
     os.dup2(reading, 0)
     os.close(reading)

@@ -1,0 +1,110 @@
+"""The runner types that work on other hosts: over SSH, and Windows remote management."""
+
+from __future__ import annotations
+
+from st_ops.model.runner_type import (
+    CMD,
+    ENV,
+    KWARG_OP,
+    SHELL_OUTPUT,
+    SUDO,
+    RunnerType,
+    parameter,
+    runner,
+    timeout,
+)
+
+
+def remote_types() -> list[RunnerType]:
+    """Those over SSH."""
+    shared = {
+        "hosts": parameter("string", "Comma-separated hosts, each host or host:port.", required=True),
+        "username": parameter("string", "User to log in as."),
+        "password": parameter("string", "Password to log in with.", secret=True),
+        "private_key": parameter("string", "Private key: its text, or the path of its file.", secret=True),
+        "passphrase": parameter("string", "Passphrase of the private key.", secret=True),
+        "port": parameter(
+            "integer", "SSH port where a host names none.", default=22, minimum=1, maximum=65535
+        ),
+        "bastion_host": parameter("string", "Host through which the others are reached."),
+        "cwd": parameter("string", "Working directory on the remote host."),
+        "dir": parameter(
+            "string", "Folder on the remote host that scripts are copied to.", default="/tmp", immutable=True
+        ),
+        "env": ENV,
+        "parallel": parameter("boolean", "Hosts are always run in parallel.", default=True, immutable=True),
+        "kwarg_op": KWARG_OP,
+        **SUDO,
+        "timeout": timeout(60),
+        "known_hosts": parameter(
+            "string", "Host keys to trust: path of a known_hosts file, or its lines. st_ops' own parameter."
+        ),
+        "host_key_fingerprint": parameter(
+            "string",
+            "SHA256:… fingerprint the host key must have, instead of known_hosts. st_ops' own parameter.",
+        ),
+        "verify_host_key": parameter(
+            "boolean", "false accepts any host key; true checks it. st_ops' own parameter.", default=True
+        ),
+        "allow_partial_failure": parameter(
+            "boolean", "Succeed when at least one host did. st_ops' own parameter; default from the settings."
+        ),
+    }
+    return [
+        runner(
+            "remote-shell-cmd",
+            "Runs a shell command on one or more hosts over SSH.",
+            "remote_runner",
+            {"cmd": CMD, **shared, "cwd": {**shared["cwd"], "default": "/tmp"}},
+            module="remote_command_runner",
+            aliases=("run-remote",),
+        ),
+        runner(
+            "remote-shell-script",
+            "Copies a script of the pack to one or more hosts and runs it there over SSH.",
+            "remote_runner",
+            {**shared, "cwd": {**shared["cwd"], "default": "/tmp"}},
+            module="remote_script_runner",
+            aliases=("run-remote-script",),
+        ),
+    ]
+
+
+def winrm_types() -> list[RunnerType]:
+    """Those over Windows remote management."""
+    shared = {
+        "host": parameter("string", "Windows host.", required=True),
+        "username": parameter("string", "User to log in as.", required=True),
+        "password": parameter("string", "Password to log in with.", required=True, secret=True),
+        "port": parameter("integer", "WinRM port.", default=5986),
+        "scheme": parameter("string", "http or https.", default="https"),
+        "transport": parameter(
+            "string",
+            "How to authenticate.",
+            default="ntlm",
+            enum=["basic", "certificate", "credssp", "kerberos", "ntlm", "plaintext", "ssl"],
+        ),
+        "verify_ssl_cert": parameter("boolean", "Check the server's certificate.", default=True),
+        "cwd": parameter("string", "Working directory on the host."),
+        "env": ENV,
+        "timeout": timeout(60),
+    }
+    cmd = {"cmd": parameter("string", "What to run.", required=True)}
+    kwarg_op = {"kwarg_op": {**KWARG_OP, "default": "-"}}
+    described = {
+        "winrm-cmd": ("Runs a command prompt command on a Windows host.", {**cmd, **shared}),
+        "winrm-ps-cmd": ("Runs a PowerShell command on a Windows host.", {**cmd, **shared}),
+        "winrm-ps-script": (
+            "Runs a PowerShell script of the pack on a Windows host.",
+            {**kwarg_op, **shared},
+        ),
+    }
+    modules = {
+        "winrm-cmd": "winrm_command_runner",
+        "winrm-ps-cmd": "winrm_ps_command_runner",
+        "winrm-ps-script": "winrm_ps_script_runner",
+    }
+    return [
+        runner(name, text, "winrm_runner", parameters, module=modules[name], output_schema=SHELL_OUTPUT)
+        for name, (text, parameters) in described.items()
+    ]
