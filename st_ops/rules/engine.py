@@ -8,7 +8,7 @@ from typing import Any
 
 from st_ops.bus.interface import Bus
 from st_ops.bus.loop import EngineLoop
-from st_ops.errors import ExpressionError, UserError
+from st_ops.errors import ExpressionError, Unavailable, UserError
 from st_ops.executions.lifecycle import Bells
 from st_ops.executions.requests import Request, Requests
 from st_ops.expressions.jinja import Templates
@@ -109,16 +109,43 @@ class RulesEngine:
             if not batch:
                 return False
             snapshot = self._catalog.current(tx)
+        if not self._process(batch, snapshot, held):
+            log.warning("Partitions were lost meanwhile; another engine matches these events.")
+            return False
+        return len(batch) == self._batch
+
+    def _process(self, batch: Sequence[TriggerInstance], snapshot: Snapshot, held: Mapping[int, int]) -> bool:
+        """Match these events in one transaction; False when they are another engine's by now."""
         rules = self._rule_set(snapshot)
-        decided = [(event, self._match(rules, event)) for event in batch]
         bells = Bells()
+        try:
+            decided = [(event, self._match(rules, event)) for event in batch]
+            with self._database.write() as tx:
+                if not still_held(tx, self._membership.id, held):
+                    return False
+                self._record(tx, snapshot, decided, bells)
+        except Unavailable:
+            raise
+        except Exception as exc:  # one event that nobody can match must not hold up the others for ever
+            if len(batch) > 1:
+                log.warning("A batch of %d events failed (%s); matching one by one.", len(batch), exc)
+                return all(self._process([event], snapshot, held) for event in batch)
+            log.exception("An event cannot be matched.", extra=facts(trigger_instance_id=batch[0].id))
+            return self._give_up(batch[0], held, exc)
+        bells.ring(self._bus)
+        return True
+
+    def _give_up(self, event: TriggerInstance, held: Mapping[int, int], error: Exception) -> bool:
+        reason = f"The event cannot be matched: {type(error).__name__}: {error}".replace("\0", "\\0")
         with self._database.write() as tx:
             if not still_held(tx, self._membership.id, held):
-                log.warning("Partitions were lost meanwhile; another engine matches these events.")
                 return False
-            self._record(tx, snapshot, decided, bells)
-        bells.ring(self._bus)
-        return len(batch) == self._batch
+            events.finish(tx, [event.id], InstanceStatus.PROCESSING_FAILED)
+            audit.record(tx, [AuditEntry(
+                actor="rules", verb="match_failed", kind="trigger_instance", ref=event.trigger, subject_id=event.id,
+                trace_id=event.trace_id or event.id, reason=reason,
+            )])  # fmt: skip
+        return True
 
     def _match(self, rules: RuleSet, event: TriggerInstance) -> list[Match]:
         return rules.match(event.trigger, event.payload, self._key_values.lookup, now())

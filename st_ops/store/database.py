@@ -14,10 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from st_ops.errors import Unavailable, UserError
+from st_ops.errors import InvalidInput, Unavailable, UserError
 
 #: What aggregates are handed: a connection with a transaction under way.
 Tx = Connection
@@ -129,6 +129,9 @@ def _translated() -> Iterator[None]:
         yield
     except OperationalError as exc:
         raise Unavailable("store", str(exc.orig).strip() or type(exc.orig).__name__) from exc
+    except DataError as exc:
+        # PostgreSQL, for instance, keeps no text with a NUL in it; whoever sent it must know.
+        raise InvalidInput(f"The store cannot keep this: {exc.orig}.") from exc
     except DBAPIError as exc:
         if exc.connection_invalidated:
             raise Unavailable("store", str(exc.orig).strip()) from exc

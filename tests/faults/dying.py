@@ -45,7 +45,7 @@ def arm(moment: str, number: signal.Signals) -> None:
             os.kill(os.getpid(), number)
 
     audit.record = recorded
-    Database.write = written  # type: ignore[method-assign]
+    Database.write = written  # type: ignore[assignment, method-assign]
 
 
 if __name__ == "__main__":

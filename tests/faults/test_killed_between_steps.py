@@ -61,6 +61,44 @@ def test_the_chain_completes_once_though_the_platform_is_killed_at(
     await_scaled_in(platform, resolve_alert(platform), cloud)
 
 
+#: Process → the moment at which it dies, once; in the order in which that happens.
+DEATHS = {
+    "api": f"after accepted {EVENT}",
+    "rules": f"before matched {RULE}",
+    "workflows": "after requested wait_until_running",
+    "runner": "before succeeded register_dns_name",
+}
+
+
+@pytest.mark.slow
+def test_the_chain_completes_once_though_each_stages_process_is_killed_on_the_way(
+    make_platform: MakePlatform,
+    main_job_configs: dict[str, Any],
+    cloud: Cloud,
+    postgres_url: str,
+    rabbitmq_url: str,
+) -> None:
+    platform = make_platform(
+        nodes=tuple(DEATHS),
+        configs=main_job_configs,
+        settings={"store": {"url": postgres_url}, "bus": {"url": rabbitmq_url}},
+        module="tests.faults.dying",
+    )
+    for name, moment in DEATHS.items():
+        platform.start(name, more={DIE_AT: moment}, wait=False)
+    for name in DEATHS:
+        platform.await_ready(name)
+    with pytest.raises(httpx.TransportError):
+        raise_alert(platform)
+    for name in DEATHS:
+        assert platform.processes[name].await_end() == -signal.SIGKILL
+        platform.start(name)
+    event = raise_alert(platform)
+    await_scaled_out(platform, event)
+    cloud.held().the_instance()
+    assert len(platform.get("/executions", action=WORKFLOW)) == 1
+
+
 def post_until_dead(platform: Platform) -> str:
     """Post the alert until it is answered, or the platform is dead; the event's id, "" without an answer."""
     process = platform.processes["up"]

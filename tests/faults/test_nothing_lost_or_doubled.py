@@ -66,12 +66,16 @@ class Sender:
         """How many were answered."""
         return len(self.answered)
 
+    def await_count(self, goal: int) -> None:
+        """Wait until so many were answered."""
+        eventually(lambda: self.count() >= goal, 60, f"{goal} answers")
+
 
 def kill_at_random(platform: Platform, sender: Sender, dice: random.Random, every: int, rounds: int) -> None:
     """Again and again let some events be answered, kill one of the processes and start it anew."""
     for _round in range(rounds):
         goal = sender.count() + dice.randint(1, every)
-        eventually(lambda goal=goal: sender.count() >= goal, 60, f"{goal} answers")
+        sender.await_count(goal)
         victim = dice.choice(list(platform.processes))
         platform.restart(victim)
 
@@ -148,7 +152,7 @@ def test_events_of_one_series_are_matched_in_order_by_two_engines_of_which_one_i
     with ThreadPoolExecutor(len(series)) as senders:
         sending = [senders.submit(send_all, service) for service in series]
         for goal, victim in ((20, "rules-1"), (60, "rules-2")):
-            eventually(lambda goal=goal: sender.count() >= goal, 60, f"{goal} answers")
+            sender.await_count(goal)
             platform.restart(victim)
         for future in sending:
             future.result()
