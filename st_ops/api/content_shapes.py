@@ -16,6 +16,7 @@ _OWN_ACTION_KEYS = (
     "idempotent", "probe", "queue", "needs", "priority", "limits", "concurrency", "retry", "rate",
     "require",
 )  # fmt: skip
+_DEFAULTS = {key: Action.model_fields[key].get_default(call_default_factory=True) for key in _OWN_ACTION_KEYS}
 
 
 def _base(item: Resource, uid_type: str, identifier: str) -> dict[str, Any]:
@@ -31,10 +32,9 @@ def action_shape(item: Action, mask: Mask, identifier: str = "") -> dict[str, An
     """An action."""
     shape = _base(item, "action", identifier)
     shape["parameters"] = mask.defaults(item.parameters)
-    for key in _OWN_ACTION_KEYS:
-        if shape[key] == Action.model_fields[key].get_default(call_default_factory=True):
-            del shape[key]
-    return shape
+    return {
+        key: value for key, value in shape.items() if key not in _OWN_ACTION_KEYS or value != _DEFAULTS[key]
+    }
 
 
 def rule_shape(item: Rule, mask: Mask, identifier: str = "") -> dict[str, Any]:

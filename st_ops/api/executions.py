@@ -11,7 +11,7 @@ from pydantic import Field
 from st_ops.api.answers import Json
 from st_ops.api.auth import Caller
 from st_ops.api.execution_answers import find_one, mask_for, shaped
-from st_ops.api.fields import Wanted
+from st_ops.api.fields import Fields, Wanted
 from st_ops.api.masking import ShowSecrets, refuse_sealed
 from st_ops.api.paging import Paged
 from st_ops.api.services import ApiServices, Services
@@ -160,8 +160,11 @@ def wish_of(body: NewExecution, caller: Identity, context: Object, key: str | No
 def requested(services: ApiServices, wish: Request, show_secrets: bool = False) -> Response:
     """The answer to a wish: the execution, 201 when it is new."""
     entry, new = services.requests.request(wish)
-    shape = shaped(services, entry, mask=mask_for(services, show_secrets))
-    return Json(shape, status_code=201 if new else 200)
+    mask = mask_for(services, show_secrets)
+    if not new:
+        return Json(shaped(services, entry, mask=mask))
+    shapes = ExecutionShapes(None, services.catalog.cached(), Fields(), mask)
+    return Json(shapes.one(entry), status_code=201)
 
 
 def user_for(caller: Identity, wanted: str | None) -> str:

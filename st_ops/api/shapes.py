@@ -18,6 +18,7 @@ from st_ops.model.executions import Execution
 from st_ops.model.identity import iso
 from st_ops.model.resources import Action
 from st_ops.model.runner_types import RUNNER_TYPES, RunnerType
+from st_ops.model.status import Status
 from st_ops.packs.catalog import Snapshot
 from st_ops.store import audit, events, history, workers
 from st_ops.store.database import Tx
@@ -29,7 +30,8 @@ _CAUSE = ("rule", "trigger_instance", "trigger", "trigger_type")
 class ExecutionShapes:
     """Shapes executions within one transaction, asking the store once per page and not once per execution."""
 
-    def __init__(self, tx: Tx, snapshot: Snapshot, fields: Fields, mask: Mask) -> None:
+    def __init__(self, tx: Tx | None, snapshot: Snapshot, fields: Fields, mask: Mask) -> None:
+        """``tx`` is None for executions that were requested just now: the store has nothing more to tell of them."""
         self._tx = tx
         self._snapshot = snapshot
         self._fields = fields
@@ -41,12 +43,17 @@ class ExecutionShapes:
 
     def many(self, entries: Sequence[Execution]) -> list[dict[str, Any]]:
         """A page of executions, in order."""
+        if self._tx is None:
+            return [
+                self._shape(entry, [], [(entry.created_at, Status.REQUESTED)], None, None)
+                for entry in entries
+            ]
         ids = [entry.id for entry in entries]
         wants = self._fields.wants
         children = history.children_ids(self._tx, ids) if wants("children") else {}
         logs = audit.status_log(self._tx, ids) if wants("log") else {}
-        instances = self._instances(entries)
-        hosts = self._hosts(entries) if wants("liveaction") else {}
+        instances = self._instances(self._tx, entries)
+        hosts = self._hosts(self._tx, entries) if wants("liveaction") else {}
         return [
             self._shape(
                 entry, children.get(entry.id, []), logs.get(entry.id, []),
@@ -55,16 +62,16 @@ class ExecutionShapes:
             for entry in entries
         ]  # fmt: skip
 
-    def _instances(self, entries: Sequence[Execution]) -> dict[str, TriggerInstance]:
+    def _instances(self, tx: Tx, entries: Sequence[Execution]) -> dict[str, TriggerInstance]:
         if not any(self._fields.wants(name) for name in _CAUSE):
             return {}
         ids = {entry.trigger_instance_id for entry in entries if entry.trigger_instance_id}
-        return events.get_many(self._tx, ids) if ids else {}
+        return events.get_many(tx, ids) if ids else {}
 
-    def _hosts(self, entries: Sequence[Execution]) -> dict[str, dict[str, Any]]:
+    def _hosts(self, tx: Tx, entries: Sequence[Execution]) -> dict[str, dict[str, Any]]:
         if not any(entry.worker_id for entry in entries):
             return {}
-        return {worker.id: {"hostname": worker.host, "pid": worker.pid} for worker in workers.find(self._tx)}
+        return {worker.id: {"hostname": worker.host, "pid": worker.pid} for worker in workers.find(tx)}
 
     def _shape(
         self,

@@ -22,6 +22,8 @@ from st_ops.errors import InvalidInput, Unavailable, UserError
 #: What aggregates are handed: a connection with a transaction under way.
 Tx = Connection
 
+#: SQLite connections kept open: making one anew (pragmas, reading the schema) costs more than most queries.
+_SQLITE_CONNECTIONS = 64
 #: Milliseconds a SQLite connection waits for another process's write to end.
 _BUSY_TIMEOUT_MS = 30_000
 
@@ -53,7 +55,7 @@ class Database:
         if self.url.database and self.url.database != ":memory:":
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(
-            self.url, poolclass=QueuePool, pool_size=pool_size, max_overflow=40,
+            self.url, poolclass=QueuePool, pool_size=_SQLITE_CONNECTIONS, max_overflow=_SQLITE_CONNECTIONS,
             connect_args={"check_same_thread": False, "isolation_level": None, "cached_statements": 512},
         )  # fmt: skip
         event.listen(engine, "connect", self._configure_sqlite)
