@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from st_ops.api.status import UNFINISHED, without_worker
+from st_ops.api.status import UNFINISHED, stranded
 from st_ops.errors import Unavailable
 from st_ops.model.identity import now
 from st_ops.store import events, history, workers
@@ -98,7 +98,7 @@ class _Stored(Collector):
             statuses = history.count_by_status(tx, UNFINISHED)
             waiting, oldest = history.count_waiting(tx), history.oldest_waiting(tx)
             pending, rejected = events.count_pending(tx), events.count_rejected(tx)
-            held, stranded = workers.count_held(tx), without_worker(tx)
+            held, unfit = workers.count_held(tx), stranded(tx)
             living = workers.find(tx)
         moment = now()
         ages = {queue: max(0.0, (moment - since).total_seconds()) for queue, since in oldest.items()}
@@ -111,7 +111,12 @@ class _Stored(Collector):
         )
         yield _gauge("st_ops_queue_depth", "Executions that wait.", "queue", waiting)
         yield _gauge("st_ops_queue_age_seconds", "How long the oldest has waited.", "queue", ages)
-        yield _gauge("st_ops_queue_without_worker", "Waiting where no worker takes work.", "queue", stranded)
+        family = GaugeMetricFamily(
+            "st_ops_queue_without_worker", "Waiting, and no living worker takes it.", labels=("queue", "needs")
+        )
+        for group in unfit:
+            family.add_metric((group.queue, ",".join(group.needs)), group.count)
+        yield family
         yield _gauge("st_ops_worker_slots", "Slots of a worker.", "worker", slots)
         yield _gauge(
             "st_ops_worker_running",

@@ -10,6 +10,7 @@ import st_ops
 from st_ops.api.answers import Json
 from st_ops.api.services import Services
 from st_ops.model.status import Status
+from st_ops.model.waiting import Waiting, without_worker
 from st_ops.packs.catalog import Snapshot
 from st_ops.store import events, history, registry, workers
 from st_ops.store.database import Tx
@@ -37,7 +38,7 @@ def get_status(services: Services) -> Response:
             "executions": history.count_by_status(tx, UNFINISHED),
             "events": {"pending": events.count_pending(tx), "rejected": events.count_rejected(tx)},
             "workers": _workers(tx),
-            "without_worker": without_worker(tx),
+            "without_worker": [group.model_dump() for group in stranded(tx)],
             "problems": _problems(tx, snapshot),
         }
     return Json(found)
@@ -66,10 +67,9 @@ def _workers(tx: Tx) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def without_worker(tx: Tx) -> dict[str, int]:
-    """Queue → number of waiting executions that no living worker takes work for."""
-    served = {queue for worker in workers.find(tx) for queue in worker.queues}
-    return {queue: count for queue, count in history.count_waiting(tx).items() if queue not in served}
+def stranded(tx: Tx) -> list[Waiting]:
+    """What waits and no living worker takes, by queue and needs."""
+    return without_worker(history.waiting(tx), workers.find(tx))
 
 
 def _problems(tx: Tx, snapshot: Snapshot) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -11,7 +12,8 @@ from st_ops.api.auth import Caller
 from st_ops.api.fields import Wanted
 from st_ops.api.paging import Paged
 from st_ops.api.services import Services
-from st_ops.errors import Forbidden, NotFound
+from st_ops.errors import Conflict, Forbidden, NotFound
+from st_ops.model.executions import Execution
 from st_ops.model.records import AuditEntry, Worker
 from st_ops.store import audit, workers
 from st_ops.store.database import Tx
@@ -21,11 +23,10 @@ router = APIRouter(tags=["workers"])
 
 @router.get("/workers")
 def list_workers(services: Services, page: Paged, fields: Wanted, kind: str | None = None) -> Response:
-    """Registered workers, oldest first, with how many executions each holds."""
+    """Registered workers, oldest first, with what each runs."""
     with services.database.read() as tx:
         found = workers.find(tx, kind)
-        counts = workers.count_held(tx)
-    items = [fields.choose(_shape(entry, counts)) for entry in page.of(found)]
+        items = [fields.choose(_shape(entry, workers.held(tx, entry.id))) for entry in page.of(found)]
     return page.answer(items, len(found))
 
 
@@ -33,18 +34,7 @@ def list_workers(services: Services, page: Paged, fields: Wanted, kind: str | No
 def get_worker(services: Services, worker_id: str) -> Response:
     """One worker, with what it runs."""
     with services.database.read() as tx:
-        entry = _get(tx, worker_id)
-        held = workers.held(tx, worker_id)
-    running = [
-        {
-            "id": one.id,
-            "action_ref": one.action,
-            "status": one.status.value,
-            "start_timestamp": one.start_timestamp,
-        }
-        for one in held
-    ]
-    return Json({**entry.model_dump(), "executions": running})
+        return Json(_shape(_get(tx, worker_id), workers.held(tx, worker_id)))
 
 
 @router.post("/workers/{worker_id}/drain")
@@ -53,7 +43,9 @@ def drain_worker(services: Services, caller: Caller, worker_id: str) -> Response
     if not caller.admin:
         raise Forbidden("Only an administrator may drain a worker.")
     with services.database.write() as tx:
-        _get(tx, worker_id)
+        kind = _get(tx, worker_id).kind
+        if kind != "runner":
+            raise Conflict(f"Only workers that run actions can be drained; {worker_id} is of kind '{kind}'.")
         workers.set_draining(tx, worker_id)
         entry = AuditEntry(actor=caller.user, verb="draining", kind="worker", subject_id=worker_id)
         audit.record(tx, [entry])
@@ -67,5 +59,14 @@ def _get(tx: Tx, worker_id: str) -> Worker:
     return found
 
 
-def _shape(entry: Worker, counts: dict[str, int]) -> dict[str, Any]:
-    return {**entry.model_dump(), "running": counts.get(entry.id, 0)}
+def _shape(entry: Worker, held: Sequence[Execution]) -> dict[str, Any]:
+    runs = [
+        {
+            "id": one.id,
+            "action_ref": one.action,
+            "status": one.status.value,
+            "start_timestamp": one.start_timestamp,
+        }
+        for one in held
+    ]
+    return {**entry.model_dump(), "running": len(held), "executions": runs}

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from st_ops.cli.client import connect
 from st_ops.cli.options import Form, Home, Output
-from st_ops.cli.output import Column, facts, rows, show
+from st_ops.cli.output import Column, facts, moment, rows, show
 from st_ops.cli.workers import COLUMNS
 
 _PROBLEMS: tuple[Column, ...] = (
@@ -27,6 +27,17 @@ def status(output: Output = Form.TABLE, home: Home = None) -> None:
     show(output, found, lambda: _glance(found))
 
 
+def _stranded(group: Mapping[str, Any]) -> str:
+    """What waits for a worker that does not live, and how to start one."""
+    needs = f" that offers {', '.join(group['needs'])}" if group["needs"] else ""
+    labels = "".join(f" --label {label}" for label in group["needs"])
+    stage = "workflows" if group["queue"] == "workflows" else f"runner --queue {group['queue']}{labels}"
+    return (
+        f"{group['count']} waiting in queue '{group['queue']}' since {moment(group['oldest'])}: "
+        f"no worker{needs} takes from it. 'st-ops serve {stage}' starts one."
+    )
+
+
 def _glance(found: Mapping[str, Any]) -> Group:
     registered = found["registered"]
     told = {
@@ -41,10 +52,7 @@ def _glance(found: Mapping[str, Any]) -> Group:
         Text(""),
         rows(found["workers"], COLUMNS, "There are no workers."),
     ]
-    for queue, count in found["without_worker"].items():
-        parts.append(
-            Text(f"{count} executions wait in queue '{queue}', from which no worker takes work.", style="red")
-        )
+    parts += [Text(_stranded(group), style="red") for group in found["without_worker"]]
     if found["problems"]:
         parts += [Text("\nproblems in packs", style="bold red"), rows(found["problems"], _PROBLEMS, "")]
     return Group(*parts)

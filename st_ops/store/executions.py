@@ -148,15 +148,11 @@ def claim(
         select(*_WHOLE)
         .where(text(READY), execution.c.queue.in_(list(queues)), execution.c.ready_at <= now())
         .order_by(execution.c.priority.desc(), execution.c.ready_at, execution.c.id)
-        .limit(limit if not labels else limit * 4)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    if not labels:
-        query = query.where(execution.c.needs == [])
-    offered = set(labels)
-    taken = [
-        entry for row in tx.execute(query).mappings() if offered.issuperset((entry := from_row(row)).needs)
-    ][:limit]
+    query = query.where(execution.c.needs.in_(_needs_met_by(tx, queues, labels)))
+    taken = [from_row(row) for row in tx.execute(query).mappings()]
     if not taken:
         return []
     moment = now()
@@ -189,6 +185,15 @@ def claim(
     by = actor or f"worker {worker_id}"
     audit.record(tx, [_audit(entry, Status.RUNNING, by, "", {"token": entry.token}) for entry in claimed])
     return claimed
+
+
+def _needs_met_by(tx: Tx, queues: Collection[str], labels: Collection[str]) -> list[list[str]]:
+    """The needs of waiting executions that a worker with these labels meets: what it cannot run is never in its way."""
+    if not labels:
+        return [[]]
+    there = select(execution.c.needs).where(text(READY), execution.c.queue.in_(list(queues))).distinct()
+    offered = set(labels)
+    return [[], *(needs for needs in tx.execute(there).scalars() if needs and offered.issuperset(needs))]
 
 
 def _as_wished(wish: Move, current: Execution) -> Move:

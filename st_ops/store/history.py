@@ -10,6 +10,8 @@ from sqlalchemy import Select, func, select, text
 
 from st_ops.model.base import Model
 from st_ops.model.executions import Execution
+from st_ops.model.identity import now
+from st_ops.model.waiting import Waiting
 from st_ops.store import executions
 from st_ops.store.database import Tx
 from st_ops.store.schema import PARENTLESS, READY, execution
@@ -122,6 +124,17 @@ def count_waiting(tx: Tx) -> dict[str, int]:
     """Queue → number of executions that wait for a worker or engine."""
     query = select(execution.c.queue, func.count()).where(text(READY)).group_by(execution.c.queue)
     return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def waiting(tx: Tx) -> list[Waiting]:
+    """What is ready and waits for a worker or engine, by queue and needs."""
+    oldest = func.min(execution.c.ready_at, type_=execution.c.ready_at.type)
+    query = select(execution.c.queue, execution.c.needs, func.count(), oldest)
+    query = query.where(text(READY), execution.c.ready_at <= now())
+    rows = tx.execute(query.group_by(execution.c.queue, execution.c.needs).order_by(execution.c.queue))
+    return [
+        Waiting(queue=queue, needs=needs, count=number, oldest=since) for queue, needs, number, since in rows
+    ]
 
 
 def oldest_waiting(tx: Tx) -> dict[str, datetime]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from st_ops.errors import StOpsError
 from st_ops.logs import facts
+from st_ops.model.executions import WORKFLOW_QUEUE
 from st_ops.model.identity import new_id, now
 from st_ops.model.records import Worker
 from st_ops.settings import WorkerSettings
@@ -66,9 +67,11 @@ class Membership:
         return time.monotonic() > self._extended_at + self._settings.lease_seconds
 
     def _register(self) -> None:
+        runs = self._kind == "runner"
         entry = Worker(
             id=self.id, kind=self._kind, host=socket.gethostname(), pid=os.getpid(), process=processes.here(),
-            queues=self._settings.queues, labels=self._settings.labels, slots=self._settings.slots, expires_at=now(),
+            queues=self._settings.queues if runs else [WORKFLOW_QUEUE] if self._kind == "workflows" else [],
+            labels=self._settings.labels if runs else [], slots=self._settings.slots if runs else 0, expires_at=now(),
         )  # fmt: skip
         moment = time.monotonic()
         with self._database.write() as tx:
