@@ -6,11 +6,16 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
+import sys
 from pathlib import Path
 from typing import IO
 
 from st_ops.errors import AlreadyRunning
 from st_ops.security.private_files import create_once
+
+#: What must be on Python's path for this package to be found.
+_ROOT = Path(__file__).resolve().parent.parent
 
 
 class Home:
@@ -58,6 +63,18 @@ class Home:
         """The admin's token, made on first use in a file of mode 0600."""
         self.make()
         return create_once(self.token_file, secrets.token_urlsafe(32) + "\n").strip()
+
+    def tools(self) -> Path:
+        """The folder of the programs that running actions find: ``st-ops``, of this installation."""
+        folder = self.folder / "bin"
+        folder.mkdir(parents=True, exist_ok=True)
+        code = f"import sys; sys.path.append({str(_ROOT)!r}); from st_ops.cli.main import main; main()"
+        script = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n'
+        draft = folder / f".{os.getpid()}"
+        draft.write_text(script)
+        draft.chmod(0o755)
+        draft.replace(folder / "st-ops")
+        return folder
 
     def announce(self, url: str) -> None:
         """Write server.json, whole or not at all, so that clients find the server."""

@@ -182,7 +182,7 @@ class Platform:
         ssh = self.settings.ssh
         options = RunnerOptions(
             grace_seconds=settings.grace_seconds, output_bytes=settings.output_bytes,
-            result_bytes=settings.result_bytes, limits=self.settings.limits.model_dump(),
+            result_bytes=settings.result_bytes, tools=str(self.home.tools()), limits=self.settings.limits.model_dump(),
             container_engine=self.settings.containers.engine,
             ssh=SshOptions(
                 known_hosts=ssh.known_hosts, key=ssh.key, user=ssh.user, parallel=ssh.parallel,

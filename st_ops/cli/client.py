@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 from st_ops.cli.failures import Refused, Unreachable
 
@@ -105,6 +105,20 @@ class Client:
         except httpx.TransportError as exc:
             raise Unreachable(f"The server at {self.url} cannot be reached: {_reason(exc)}") from exc
 
+    def download(self, path: str, target: IO[bytes], **query: Any) -> None:
+        """Write the answer to a GET into ``target``, piece by piece."""
+        import httpx
+
+        try:
+            with self._http.stream("GET", path, params=query) as answer:
+                if answer.is_error:
+                    answer.read()
+                self._check(answer)
+                for piece in answer.iter_bytes():
+                    target.write(piece)
+        except httpx.TransportError as exc:
+            raise Unreachable(f"The server at {self.url} cannot be reached: {_reason(exc)}") from exc
+
     def _check(self, answer: httpx.Response) -> None:
         if not answer.is_error:
             return
@@ -140,12 +154,15 @@ def _parse_events(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
 def connect(home: Path | None = None) -> Client:
     """A client of the server that the options and the environment name.
 
-    ``home`` (given on the command line) comes first, then ``ST_OPS_URL``, then ``ST_OPS_HOME``, then ``~/.st-ops``.
+    ``home`` (given on the command line) comes first, then ``ST_OPS_URL``, then what a running action finds in its
+    environment (``ST2_ACTION_API_URL``), then ``ST_OPS_HOME``, then ``~/.st-ops``.
     Raises Unreachable when nothing runs there.
     """
     url = os.environ.get("ST_OPS_URL")
     if home is None and url:
         return Client(url, os.environ.get("ST_OPS_TOKEN", ""))
+    if home is None and os.environ.get("ST_OPS_EXECUTION_ID") and os.environ.get("ST2_ACTION_API_URL"):
+        return Client(os.environ["ST2_ACTION_API_URL"], os.environ.get("ST2_ACTION_AUTH_TOKEN", ""))
     folder = (home or Path(os.environ.get("ST_OPS_HOME") or DEFAULT_HOME)).expanduser().absolute()
     try:
         server = json.loads((folder / "server.json").read_text())

@@ -15,6 +15,7 @@ import typer
 import st_ops
 from st_ops.cli import (
     actions,
+    artifacts,
     audit,
     executions,
     keys,
@@ -43,8 +44,8 @@ app = typer.Typer(
 
 COMMANDS = (serve.up, serve.serve, run.run, status.status)
 GROUPS = (
-    executions.app, actions.app, rules.app, triggers.app, triggers.instances, sensors.app, packs.app, keys.app,
-    audit.app, workers.app,
+    executions.app, artifacts.app, actions.app, rules.app, triggers.app, triggers.instances, sensors.app, packs.app,
+    keys.app, audit.app, workers.app,
 )  # fmt: skip
 
 for command in COMMANDS:

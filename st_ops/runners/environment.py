@@ -25,7 +25,9 @@ def clean_environment(options: RunnerOptions, mark: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in exact or (prefixes and name.startswith(prefixes))
     }
-    return {"PATH": _PATH, **allowed, MARK: mark}
+    # Last: nothing of ours stands before a program of the machine.
+    path = ":".join(filter(None, [allowed.get("PATH", _PATH), options.tools]))
+    return {**allowed, "PATH": path, MARK: mark}
 
 
 def job_environment(job: Job, base: Mapping[str, str], *, python: bool = False) -> dict[str, str]:

@@ -43,6 +43,8 @@ class RunnerOptions:
         "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
         "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
     )  # fmt: skip
+    #: Folder of programs for runs, the last on their PATH; "" = none.
+    tools: str = ""
     #: Folder for the temporary folders of runs; "" = one of our own in the system's.
     work_root: str = ""
     keep_workdirs: bool = False
