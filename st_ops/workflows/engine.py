@@ -16,11 +16,13 @@ from st_ops.bus.loop import EngineLoop
 from st_ops.errors import Conflict, Unavailable
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.requests import Requests
+from st_ops.expressions.masker import Masker
 from st_ops.logs import facts as log_facts
 from st_ops.model.bells import Topic
 from st_ops.model.executions import PROBED_BY, WORKFLOW_QUEUE, Execution
 from st_ops.model.status import Status
 from st_ops.packs.catalog import Catalog
+from st_ops.packs.config import secrets_of
 from st_ops.security.key_values import KeyValues
 from st_ops.settings import WorkerSettings
 from st_ops.store import executions, workers
@@ -283,10 +285,19 @@ class WorkflowEngine:
             end = outcome(live.graph, live.state, world)
             late = end.status is Status.CANCELED and workflow.reason.startswith(_TIMEOUT)
             status, reason = (Status.TIMEOUT, workflow.reason) if late else (end.status, end.reason)
-            moves = [_move(workflow, status, reason, result=end.result)]
+            masker = self._masker(workflow)
+            moves = [_move(workflow, status, masker.text(reason), result=masker.value(end.result))]
         for done in self._lifecycle.move_in(tx, moves, bells):
             if done.refused:
                 log.warning("%s", done.refused, extra=log_facts(execution_id=workflow.id))
+
+    def _masker(self, workflow: Execution) -> Masker:
+        """Hides what is secret of the workflow's parameters and of its pack's config, as workers do for actions."""
+        snapshot = self._catalog.cached()
+        action, pack = snapshot.actions.get(workflow.action), snapshot.packs.get(_pack(workflow))
+        hidden = self._starting.secrets(workflow, action) if action else []
+        config = secrets_of(pack.config_schema, self._configs(pack.ref)) if pack else ()
+        return Masker([*hidden, *config])
 
     def _cascade(self, tx: Tx, workflow: Execution, bells: Bells) -> None:
         """Cancel every unfinished child; pause or resume those that are workflows."""
@@ -298,6 +309,10 @@ class WorkflowEngine:
             elif child.queue == WORKFLOW_QUEUE:
                 moves.append(_move(child, asked, workflow.reason))
         self._lifecycle.move_in(tx, moves, bells)
+
+
+def _pack(workflow: Execution) -> str:
+    return workflow.action.partition(".")[0]
 
 
 def _told(child: Execution) -> s.Signal | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from st_ops.errors import ExpressionError, InvalidInput
-from st_ops.expressions.masking import secret_names
+from st_ops.errors import ExpressionError, InvalidInput, StOpsError
+from st_ops.expressions.masking import secret_names, secret_values
+from st_ops.expressions.parameter_schema import schema_of
 from st_ops.model.base import Object
 from st_ops.model.executions import Execution
+from st_ops.model.resources import Action
 from st_ops.model.runner_types import resolve
 from st_ops.packs.catalog import Snapshot
 from st_ops.store.database import Tx
@@ -76,6 +78,15 @@ class Starting:
             inputs=self._inputs(workflow),
             context={"st2": platform, "parent": workflow.context.get("parent", workflow.context)},
         )
+
+    def secrets(self, workflow: Execution, action: Action) -> list[Any]:
+        """The values of its secret parameters."""
+        try:
+            values = self._values(workflow)
+        except StOpsError:
+            # A default that can no longer be rendered: what it once gave is not known any more.
+            values = {}
+        return list(secret_values(schema_of(action), values))
 
     def _inputs(self, workflow: Execution) -> Object:
         """The action's parameters. One that has neither value nor default is left to the workflow's own default."""
