@@ -154,12 +154,15 @@ def test_a_draining_worker_ends_what_it_has_and_takes_no_more(start: Start, tmp_
     assert _stranded(stages) == [("default", [], 1)]
 
 
-def test_what_a_worker_claimed_and_did_not_start_is_handed_back_at_shutdown(start: Start) -> None:
-    stages = start(shell("a", "sleep 20"), worker={"slots": 2, "drain_seconds": 0.5})
+def test_what_a_worker_claimed_and_did_not_start_is_handed_back_at_shutdown(
+    start: Start, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    stages = start(shell("a", f"touch {mark}; sleep 20"), worker={"slots": 2, "drain_seconds": 0.5})
     worker = stages.platform.worker
     assert worker is not None
     running = stages.ask("t.a")
-    stages.reached(running, Status.RUNNING)
+    eventually(mark.exists, 20, "the first to run")
     closing = threading.Thread(target=worker.close)
     closing.start()
     eventually(lambda: _draining(stages, worker.membership.id), 10, "the worker to be shown as draining")
