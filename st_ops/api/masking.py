@@ -9,10 +9,11 @@ from fastapi import Depends, Query
 
 from st_ops.api.auth import Caller
 from st_ops.errors import Forbidden, InvalidInput
-from st_ops.expressions.masking import MASK, mask, secret_names
+from st_ops.expressions.masking import MASK, mask
 from st_ops.model.resources import Action
 from st_ops.model.runner_types import RunnerType
-from st_ops.security.secrets import SecretBox, is_sealed
+from st_ops.security.results import mask_result
+from st_ops.security.secrets import SecretBox, is_sealed, masked_sealed
 
 
 class Mask:
@@ -31,26 +32,19 @@ class Mask:
         """Any JSON value of ours with the sealed objects in it masked or opened."""
         if self._box is not None:
             return self._box.open_values(value)
-        return _masked(value)
+        return masked_sealed(value)
 
     def parameters(self, schema: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
         """An execution's parameters; masked are sealed values and what ``schema`` or its name calls secret."""
         if self._box is not None:
             return dict(self._box.open_values(dict(values)))
-        return dict(mask(schema, _masked(dict(values))))
+        return dict(mask(schema, masked_sealed(dict(values))))
 
     def result(self, action: Action, runner: RunnerType, result: Any) -> Any:
         """A result; besides sealed values, what the action's output schema calls secret is masked (StackStorm 1.2)."""
         if self._box is not None:
             return self._box.open_values(result)
-        hidden = _masked(result)
-        if not isinstance(hidden, dict) or not secret_names(action.output_schema):
-            return hidden
-        if not runner.output_key:
-            return mask(action.output_schema, hidden)
-        if not isinstance(hidden.get(runner.output_key), dict):
-            return hidden
-        return {**hidden, runner.output_key: mask(action.output_schema, hidden[runner.output_key])}
+        return mask_result(action, runner, result)
 
     def defaults(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """A parameter schema in which the defaults of secret parameters are masked."""
@@ -62,14 +56,6 @@ class Mask:
             else entry
             for name, entry in schema.items()
         }
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return MASK if is_sealed(value) else {key: _masked(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_masked(entry) for entry in value]
-    return value
 
 
 def refuse_sealed(values: Any, where: str) -> None:

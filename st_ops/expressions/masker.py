@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -12,6 +12,10 @@ from st_ops.expressions.masking import MASK
 
 #: Shorter values are not searched for: masking every "a" would destroy the output and hide nothing.
 SHORTEST = 4
+
+
+def _nothing(_value: Any) -> bool:
+    return False
 
 
 class Masker:
@@ -40,19 +44,22 @@ class Masker:
                 data = data.replace(secret, MASK)
         return data
 
-    def value(self, value: Any) -> Any:
-        """A JSON value with every secret replaced in its strings, keys included, and among its numbers."""
-        if not self._texts:
+    def value(self, value: Any, spare: Callable[[Any], bool] = _nothing) -> Any:
+        """A JSON value with every secret replaced in its strings, keys included, and among its numbers.
+
+        Parts that ``spare`` says True to stay as they are.
+        """
+        if not self._texts or spare(value):
             return value
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
             return {
-                self.text(key) if isinstance(key, str) else key: self.value(entry)
+                self.text(key) if isinstance(key, str) else key: self.value(entry, spare)
                 for key, entry in value.items()
             }
         if isinstance(value, (list, tuple)):
-            return [self.value(entry) for entry in value]
+            return [self.value(entry, spare) for entry in value]
         if isinstance(value, (int, float)) and not isinstance(value, bool) and str(value) in self._texts:
             return MASK
         return value

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 #: What stands in place of a secret (StackStorm's).
 MASK = "********"
 #: Keys whose values are hidden wherever they stand, in any case (StackStorm's list).
 SECRET_KEYS = frozenset({"password", "auth_token", "token", "secret", "credentials", "st2_auth_token"})
+
+
+#: What is to stand in the place of a secret value.
+Hide = Callable[[Any], Any]
+
+
+def _mask_of(_value: Any) -> str:
+    return MASK
 
 
 def secret_names(schema: Mapping[str, Any]) -> frozenset[str]:
@@ -54,36 +62,37 @@ def _gather(value: Any, masked: Any, found: set[str]) -> None:
         found.add(str(value))
 
 
-def mask(schema: Mapping[str, Any], values: Any) -> Any:
-    """``values`` (parameters by name) with every secret replaced by MASK; nothing is changed in place.
+def mask(schema: Mapping[str, Any], values: Any, hide: Hide = _mask_of) -> Any:
+    """``values`` (parameters by name) with every secret replaced; nothing is changed in place.
 
     ``schema`` is the effective one; with ``{}`` only the keys that are always secret are hidden, at any depth.
+    ``hide`` gives what stands in a secret's place: MASK unless said otherwise.
     """
-    return _masked({"type": "object", "properties": schema}, values)
+    return _masked({"type": "object", "properties": schema}, values, hide)
 
 
-def _masked(spec: Mapping[str, Any], value: Any) -> Any:
+def _masked(spec: Mapping[str, Any], value: Any, hide: Hide) -> Any:
     if spec.get("secret"):
-        return MASK
+        return hide(value)
     if isinstance(value, Mapping):
-        return {key: _masked_at(spec, str(key), item) for key, item in value.items()}
+        return {key: _masked_at(spec, str(key), item, hide) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked(_item_spec(spec, index), item) for index, item in enumerate(value)]
+        return [_masked(_item_spec(spec, index), item, hide) for index, item in enumerate(value)]
     return value
 
 
-def _masked_at(spec: Mapping[str, Any], key: str, value: Any) -> Any:
+def _masked_at(spec: Mapping[str, Any], key: str, value: Any, hide: Hide) -> Any:
     if key.lower() in SECRET_KEYS:
-        return MASK
+        return hide(value)
     child = (spec.get("properties") or {}).get(key)
     if isinstance(child, Mapping):
-        return _masked(child, value)
+        return _masked(child, value, hide)
     others = [*(spec.get("patternProperties") or {}).values(), spec.get("additionalProperties")]
     # Which pattern a key matches does not matter here: what one of them hides is better hidden.
     for other in others:
         if isinstance(other, Mapping):
-            value = _masked(other, value)
-    return _masked({}, value)
+            value = _masked(other, value, hide)
+    return _masked({}, value, hide)
 
 
 def _item_spec(spec: Mapping[str, Any], index: int) -> Mapping[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from st_ops.model.identity import now
@@ -20,6 +23,7 @@ class KeyValues:
     def __init__(self, database: Database, box: SecretBox) -> None:
         self._database = database
         self._box = box
+        self._noting = threading.local()
 
     def get(
         self, name: str, *, scope: str = SYSTEM, user: str = "", decrypt: bool = False
@@ -100,7 +104,24 @@ class KeyValues:
 
     def decrypt(self, sealed: str) -> str:
         """What the ``decrypt_kv`` filter answers. Raises SecretError."""
-        return self._box.open(sealed)
+        opened = self._box.open(sealed)
+        for listening in getattr(self._noting, "lists", ()):
+            listening.append(opened)
+        return opened
+
+    @contextmanager
+    def noting(self) -> Iterator[list[str]]:
+        """The secrets that templates decrypt in this thread while the block runs, in a list that fills meanwhile.
+
+        Whoever renders must know them: what they end up in is secret too.
+        """
+        opened: list[str] = []
+        before = getattr(self._noting, "lists", ())
+        self._noting.lists = (*before, opened)
+        try:
+            yield opened
+        finally:
+            self._noting.lists = before
 
 
 def stored_name(name: str, scope: str, user: str) -> str:

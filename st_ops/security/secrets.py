@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from st_ops.errors import StOpsError, UserError
+from st_ops.expressions.masking import MASK
 from st_ops.security.private_files import create_once
 
 _NONCE_BYTES = 12
@@ -75,17 +76,39 @@ class SecretBox:
         """Any JSON value as ``{"$sealed": text}``."""
         return {SEALED: self.seal(orjson.dumps(value).decode())}
 
-    def open_values(self, value: Any) -> Any:
-        """``value`` with every sealed object in it, however deep, opened. Raises SecretError."""
+    def open_values(self, value: Any, note: Callable[[Any], None] | None = None) -> Any:
+        """``value`` with every sealed object in it, however deep, opened; ``note`` is told what each holds.
+
+        Raises SecretError.
+        """
         if isinstance(value, Mapping):
             if is_sealed(value):
-                return orjson.loads(self.open(value[SEALED]))
-            return {key: self.open_values(entry) for key, entry in value.items()}
+                opened = orjson.loads(self.open(value[SEALED]))
+                if note is not None:
+                    note(opened)
+                return opened
+            return {key: self.open_values(entry, note) for key, entry in value.items()}
         if isinstance(value, list):
-            return [self.open_values(entry) for entry in value]
+            return [self.open_values(entry, note) for entry in value]
         return value
 
 
 def is_sealed(value: Any) -> bool:
     """True for the object that stands for a sealed value."""
     return isinstance(value, Mapping) and len(value) == 1 and SEALED in value
+
+
+def holds_sealed(value: Any) -> bool:
+    """True when there is a sealed value anywhere in ``value``."""
+    if isinstance(value, Mapping):
+        return is_sealed(value) or any(holds_sealed(entry) for entry in value.values())
+    return isinstance(value, list) and any(holds_sealed(entry) for entry in value)
+
+
+def masked_sealed(value: Any) -> Any:
+    """``value`` with MASK in the place of every sealed value in it."""
+    if isinstance(value, Mapping):
+        return MASK if is_sealed(value) else {key: masked_sealed(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [masked_sealed(entry) for entry in value]
+    return value
