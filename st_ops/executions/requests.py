@@ -17,8 +17,10 @@ from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.placement import place
 from st_ops.executions.probes import probe_parameters
 from st_ops.executions.requirements import held_back
+from st_ops.expressions.parameter_schema import schema_of
+from st_ops.expressions.parameters import plain_defaults
 from st_ops.model.base import Model, Object
-from st_ops.model.executions import PROBE_OF, PROBED_BY, WORKFLOW_QUEUE, Execution, TaskIdentity
+from st_ops.model.executions import HIDDEN, PROBE_OF, PROBED_BY, WORKFLOW_QUEUE, Execution, TaskIdentity
 from st_ops.model.identity import new_id, now
 from st_ops.model.limits import OnLimit, SlotLimit
 from st_ops.model.requirements import Requirement
@@ -66,6 +68,10 @@ class Request(Model):
     concurrency: Object = Field(default_factory=dict)
     #: Parameters that the caller rendered already: literal, not templates.
     literal: bool = False
+    #: Texts in the parameters that are secret though no schema says so: decrypted key-values, secret outputs.
+    hidden: list[str] = Field(default_factory=list, repr=False)
+    #: Leave the temporary folders of the runs, and say where they are.
+    keep_workdir: bool = False
 
 
 @dataclass(frozen=True)
@@ -272,12 +278,17 @@ class Requests:
                 f"Action '{action.ref}' is disabled. 'st-ops action enable {action.ref}' enables it."
             )
         names = self._parameters.names(action, wish.user, wish.context, wish.names)
-        rendered = self._parameters.for_request(action, wish.parameters, names, literal=wish.literal)
-        limits = self._limits.slots(snapshot, action, names, rendered, wish.concurrency, wish.rule or "")
-        entry = self._entry(action, wish, self._parameters.sealed(action, rendered))
+        with self._parameters.noting() as decrypted:
+            rendered = self._parameters.for_request(action, wish.parameters, names, literal=wish.literal)
+        wish, hidden = self._hiding(wish, decrypted)
+        # Keys see every parameter of the run: what was not given is there by its default.
+        seen = {**plain_defaults(schema_of(action)), **rendered}
+        limits = self._limits.slots(snapshot, action, names, seen, wish.concurrency, wish.rule or "")
+        stored = self._parameters.sealed(action, rendered, hidden=hidden, given=wish.parameters)
+        entry = self._entry(action, wish, stored)
         if entry.queue == WORKFLOW_QUEUE and entry.timeout is None:
             entry = entry.model_copy(update={"timeout": self._limits.of(snapshot, action.ref).timeout})
-        requires = self._limits.requires(action, wish.run_key, names, rendered)
+        requires = self._limits.requires(action, wish.run_key, names, seen)
         return Prepared(entry, tuple(limits), requires, wish.retry)
 
     def _bare(self, snapshot: Snapshot, wish: Request) -> Execution:
@@ -285,7 +296,15 @@ class Requests:
         if action is None:
             pack, _, name = wish.action.partition(".")
             action = Action(pack=pack, name=name, runner_type="noop")
-        return self._entry(action, wish, self._parameters.sealed(action, wish.parameters))
+        wish, hidden = self._hiding(wish, ())
+        return self._entry(action, wish, self._parameters.sealed(action, wish.parameters, hidden=hidden))
+
+    def _hiding(self, wish: Request, decrypted: Sequence[str]) -> tuple[Request, list[str]]:
+        """The wish with all that its run must not show noted in its context, and these texts."""
+        if not (wish.hidden or decrypted or HIDDEN in wish.context):
+            return wish, []
+        context = self._parameters.with_hidden(wish.context, [*wish.hidden, *decrypted])
+        return wish.model_copy(update={"context": context}), self._parameters.hidden_in(context)
 
     def _entry(self, action: Action, wish: Request, parameters: Object) -> Execution:
         runner = resolve(action.runner_type)
@@ -293,6 +312,8 @@ class Requests:
         ready = wish.ready_at or moment + timedelta(milliseconds=wish.delay)
         where = place(action, wish.queue, wish.needs, wish.context)
         context = {"user": wish.user, "pack": action.pack, **wish.context}
+        if wish.keep_workdir:
+            context["keep_workdir"] = True
         if runner.is_workflow:
             context |= where.for_tasks()
         return Execution(

@@ -66,6 +66,15 @@ def render_final(
     return {name: cast(values[name], spec, name) for name, spec in schema.items()}
 
 
+def plain_defaults(schema: Schema) -> Object:
+    """The defaults that are no templates: what ``render_live`` leaves to the run."""
+    return {
+        name: spec["default"]
+        for name, spec in schema.items()
+        if "default" in spec and not is_template_text(spec["default"])
+    }
+
+
 def split(runner_parameters: Schema, values: Mapping[str, Any]) -> tuple[Object, Object]:
     """``values`` as (those of the runner, those of the action only), which is how a Job wants them."""
     runner = {name: value for name, value in values.items() if name in runner_parameters}

@@ -114,6 +114,13 @@ def test_a_key_template_limits_each_value_apart(start: Start) -> None:
     assert stages.verbs(second) == ["requested", "requested", "running"]
 
 
+def test_a_key_sees_a_parameter_that_was_not_given_by_its_default(start: Start) -> None:
+    stages = start(shell("a", "sleep 30", "concurrency:\n  key: 'deploy {{ host }}'\n  limit: 1\n"))
+    stages.reached(stages.ask("t.a"), Status.RUNNING)
+    same = stages.ask("t.a", parameters={"host": "h"})
+    assert "waits for a slot of 'deploy h'" in stages.get(same.id).reason
+
+
 @pytest.mark.parametrize(
     ("on_limit", "status", "reason"),
     [
