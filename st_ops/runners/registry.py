@@ -15,6 +15,8 @@ from st_ops.runners.python_script import PythonScriptRunner
 from st_ops.runners.sandbox.pool import SandboxPool
 from st_ops.runners.shell import LocalShellRunner
 from st_ops.runners.ssh import SshRunner
+from st_ops.runners.ssh_copy import SshCopyRunner
+from st_ops.runners.ssh_loop import SshLoop
 from st_ops.runners.strays import end_strays
 from st_ops.runners.winrm import WinRmRunner
 
@@ -26,6 +28,7 @@ class Runners:
         # What a worker that was killed together with its sandboxes left running must not go on beside us.
         end_strays()
         self._pool = SandboxPool(options)
+        self._ssh = SshLoop(options.ssh)
         containers = ContainerRunner(options, self._pool)
         containers.sweep()
         self._all: tuple[Runner, ...] = (
@@ -35,7 +38,8 @@ class Runners:
             LocalShellRunner(options, self._pool),
             PythonScriptRunner(options, self._pool, services),
             HttpRunner(options),
-            SshRunner(options),
+            SshRunner(options, self._ssh),
+            SshCopyRunner(options, self._ssh),
             WinRmRunner(options),
             containers,
         )
@@ -53,4 +57,5 @@ class Runners:
         """End every job and give back what is held. Idempotent."""
         for runner in self._all:
             runner.close()
+        self._ssh.close()
         self._pool.close()

@@ -19,6 +19,7 @@ from st_ops.runners.output import Budget, Output
 from st_ops.runners.shell import parsed, timeout_text
 from st_ops.runners.ssh_command import RemoteCommand, remote_command
 from st_ops.runners.ssh_connections import Connections, SshFault, Target
+from st_ops.runners.ssh_loop import OutOfTime, Stopped, until
 
 log = logging.getLogger(__name__)
 
@@ -69,29 +70,20 @@ class HostRun:
         stop: asyncio.Event,
     ) -> dict[str, Any]:
         """Run ``script``, or ``upload`` with ``script`` as its arguments; the host's part of the result."""
-
-        async def work() -> int | None:
-            return await self._attempt(script, upload, cwd, environment, sudo, password)
-
-        task = asyncio.ensure_future(work())
-        stopping = asyncio.ensure_future(stop.wait())
+        work = self._attempt(script, upload, cwd, environment, sudo, password)
         try:
-            await asyncio.wait({task, stopping}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return self._result(task.result())
-            # _attempt sees the cancellation and ends the command over there before it gives up.
-            task.cancel()
-            await asyncio.wait({task}, timeout=3 * self.grace_seconds + 5)
-            if stop.is_set():
-                return self._fault("The run was stopped.", -15)
+            # _attempt sees its cancellation and ends the command over there before it gives up.
+            patience = 3 * self.grace_seconds + 5
+            return self._result(await until(work, timeout=timeout, stop=stop, patience=patience))
+        except Stopped:
+            return self._fault("The run was stopped.", -15)
+        except OutOfTime:
             return self._fault(timeout_text(timeout), _TIMED_OUT, timed_out=True)
         except SshFault as fault:
             return self._fault(str(fault), _NO_HOST)
         except (asyncssh.Error, OSError) as error:
             text = getattr(error, "reason", "") or str(error)
             return self._fault(f"The connection to {self.target} failed: {text}", _NO_HOST)
-        finally:
-            stopping.cancel()
 
     async def _attempt(
         self,

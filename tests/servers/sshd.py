@@ -16,6 +16,8 @@ class Sshd:
     """A running server. Paths are files a client is given: ``key_path`` private, ``known_hosts_path`` public."""
 
     host = "127.0.0.1"
+    #: Further names of the same machine: all of 127.0.0.0/8 is loopback.
+    hosts = (host, "127.0.0.2", "127.0.0.3", "127.0.0.4")
 
     def __init__(self, yard: Yard) -> None:
         command = SSHD.require()
@@ -28,13 +30,15 @@ class Sshd:
         #: ``SHA256:…`` of the host key, as ssh-keygen prints it.
         self.fingerprint = _fingerprint(public[1])
         self.known_hosts_path = room / "known_hosts"
-        self.known_hosts_path.write_text(f"[{self.host}]:{self.port} {public[0]} {public[1]}\n")
+        names = ",".join(f"[{host}]:{self.port}" for host in self.hosts)
+        self.known_hosts_path.write_text(f"{names} {public[0]} {public[1]}\n")
         #: The home folder of sessions, so that none touches that of whoever runs the tests.
         self.home = room / "home"
         self.home.mkdir()
         (room / "authorized_keys").write_text(self.key_path.with_suffix(".pub").read_text())
         (room / "sshd_config").write_text(
-            f"ListenAddress {self.host}\nPort {self.port}\nHostKey {host_key}\n"
+            "".join(f"ListenAddress {host}\n" for host in self.hosts)
+            + f"Port {self.port}\nHostKey {host_key}\n"
             f"AuthorizedKeysFile {room / 'authorized_keys'}\nPidFile {room / 'pid'}\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPubkeyAuthentication yes\n"
             # The folder lies in /tmp, which others may write to.

@@ -135,7 +135,7 @@ def test_parameters_and_limits_become_options(container: ContainerRunner, engine
     limits = {
         "memory_mb": 64, "cpus": 0.5, "processes": 20, "open_files": 100, "cpu_seconds": 9, "file_mb": 1,
     }  # fmt: skip
-    given = {
+    given: dict[str, Any] = {
         "cwd": "/work", "user": "1000:1000", "network": "none", "pull": "always",
         "mounts": ["/srv/data:/data:ro", "cache:/var/cache"],
     }  # fmt: skip

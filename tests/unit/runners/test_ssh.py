@@ -14,7 +14,9 @@ from st_ops.model.resources import Action
 from st_ops.model.status import Status
 from st_ops.runners.base import Job, Stop
 from st_ops.runners.options import RunnerOptions, SshOptions
-from st_ops.runners.ssh import SshRunner, _host_port
+from st_ops.runners.ssh import SshRunner
+from st_ops.runners.ssh_loop import SshLoop
+from st_ops.runners.ssh_targets import host_port
 from tests.unit.runners.running import Lines, is_running, meanwhile
 from tests.unit.runners.ssh_server import PASSWORD, SshMachine, machine
 from tests.waiting import eventually
@@ -27,13 +29,12 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshMachine]:
 
 @pytest.fixture(scope="module")
 def runner(host: SshMachine) -> Iterator[SshRunner]:
-    runner = SshRunner(
-        RunnerOptions(
-            grace_seconds=0.5, ssh=SshOptions(known_hosts=host.known_hosts, key="", connect_seconds=5)
-        )
+    options = RunnerOptions(
+        grace_seconds=0.5, ssh=SshOptions(known_hosts=host.known_hosts, key="", connect_seconds=5)
     )
-    yield runner
-    runner.close()
+    loop = SshLoop(options.ssh)
+    yield SshRunner(options, loop)
+    loop.close()
 
 
 def remote_job(host: SshMachine, cmd: str, *, timeout: float = 20, **given: Any) -> Job:
@@ -299,7 +300,7 @@ def test_many_hosts_run_at_once(host: SshMachine, runner: SshRunner, lines: Line
     ],
 )
 def test_hosts_may_carry_a_port(entry: str, found: tuple[str, int]):
-    assert _host_port(entry, 22) == found
+    assert host_port(entry, 22) == found
 
 
 def test_a_run_without_hosts_says_so(host: SshMachine, runner: SshRunner, lines: Lines):
