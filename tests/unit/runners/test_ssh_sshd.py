@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,23 @@ def test_a_secret_in_the_environment_is_in_no_argument(sshd: Sshd, runner: SshRu
     look = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c sesam[e]"
     outcome = runner.run(command(sshd, f"echo $WORD; {look}", env={"WORD": "sesame"}), lines, Stop())
     assert only(outcome)["stdout"] == "sesame\n0"
+
+
+def test_a_key_that_ssh_keygen_encrypted_lets_in_with_its_passphrase(
+    sshd: Sshd, runner: SshRunner, lines: Lines, tmp_path: Path
+):
+    key = tmp_path / "key"
+    key.write_bytes(sshd.key_path.read_bytes())
+    key.chmod(0o600)
+    subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", key], check=True)
+
+    good = runner.run(command(sshd, "echo in", private_key=str(key), passphrase="open sesame"), lines, Stop())
+    none = runner.run(command(sshd, "echo in", private_key=str(key)), lines, Stop())
+    wrong = runner.run(command(sshd, "echo in", private_key=str(key), passphrase="no"), lines, Stop())
+
+    assert only(good)["stdout"] == "in", good
+    assert "is encrypted: give 'passphrase'" in only(none)["error"]
+    assert "passphrase" in only(wrong)["error"]
 
 
 def test_sudo_gets_its_password_on_stdin(sshd: Sshd, runner: SshRunner, lines: Lines, tmp_path: Path):
