@@ -22,7 +22,7 @@ from st_ops.model.records import AuditEntry
 from st_ops.model.status import RESOLUTIONS, Status, may_move
 from st_ops.store import audit
 from st_ops.store.database import Tx
-from st_ops.store.schema import HELD, READY, execution, execution_result
+from st_ops.store.schema import READY, execution, execution_result
 from st_ops.store.types import dumps
 
 #: Results up to this many bytes of JSON stay in the row; larger ones go compressed to a table of their own.
@@ -354,65 +354,6 @@ def get_many(tx: Tx, identifiers: Collection[str], *, result: bool = False) -> d
     return {key: with_result(tx, entry) for key, entry in found.items()} if result else found
 
 
-def child(tx: Tx, parent_id: str, task_key: str) -> Execution | None:
-    """The child of a workflow under this task key, with its result."""
-    same = (execution.c.parent_id == parent_id, execution.c.task_key == task_key)
-    row = tx.execute(select(*_WHOLE).where(*same)).mappings().first()
-    return None if row is None else with_result(tx, from_row(row))
-
-
-def overdue(tx: Tx, engine_id: str) -> list[Execution]:
-    """Workflows this engine holds that have a timeout and are past it, and are not being ended already."""
-    query = select(*_LIGHT).where(
-        text(HELD),
-        execution.c.worker_id == engine_id,
-        execution.c.timeout.is_not(None),
-        execution.c.status != Status.CANCELING.value,
-    )
-    moment = now()
-    found = [from_row(row) for row in tx.execute(query).mappings()]
-    return [
-        entry
-        for entry in found
-        if entry.timeout
-        and entry.start_timestamp
-        and (moment - entry.start_timestamp).total_seconds() > entry.timeout
-    ]
-
-
-def unfinished_children(tx: Tx, parent_id: str) -> list[Execution]:
-    """Children of a workflow that are not over."""
-    query = select(*_LIGHT).where(execution.c.parent_id == parent_id, execution.c.end_timestamp.is_(None))
-    return [from_row(row) for row in tx.execute(query).mappings()]
-
-
-def children_by_key(
-    tx: Tx, parent_id: str, keys: Collection[str], statuses: Collection[Status]
-) -> list[Execution]:
-    """Children of a workflow under these task keys that are in one of ``statuses``."""
-    query = select(*_LIGHT).where(
-        execution.c.parent_id == parent_id,
-        execution.c.task_key.in_(list(keys)),
-        execution.c.status.in_([status.value for status in statuses]),
-    )
-    return [from_row(row) for row in tx.execute(query).mappings()]
-
-
-def halted_children(tx: Tx, engine_id: str) -> list[Execution]:
-    """Children, paused or pending, of the workflows this engine holds."""
-    parent = execution.alias("parent")
-    query = (
-        select(*_LIGHT)
-        .join(parent, parent.c.id == execution.c.parent_id)
-        .where(
-            text(f"execution.{HELD}"),
-            execution.c.status.in_(["paused", "pending"]),
-            parent.c.worker_id == engine_id,
-        )
-    )
-    return [from_row(row) for row in tx.execute(query).mappings()]
-
-
 def with_result(tx: Tx, entry: Execution) -> Execution:
     """The execution with a large result read from its own table."""
     if entry.result is not None or entry.result_size <= INLINE_RESULT_BYTES:
@@ -420,31 +361,6 @@ def with_result(tx: Tx, entry: Execution) -> Execution:
     query = select(execution_result.c.data).where(execution_result.c.execution_id == entry.id)
     data = tx.execute(query).scalar_one_or_none()
     return entry if data is None else entry.model_copy(update={"result": orjson.loads(zlib.decompress(data))})
-
-
-def unnoticed_children(tx: Tx, engine_id: str, limit: int = 500) -> list[Execution]:
-    """Finished children of the workflows this engine holds that it has not taken note of, oldest end first.
-
-    Without results: whoever needs one reads it.
-    """
-    parent = execution.alias("parent")
-    query = (
-        select(*_LIGHT)
-        .join(parent, parent.c.id == execution.c.parent_id)
-        .where(
-            text("execution.parent_notified = false AND execution.end_timestamp IS NOT NULL"),
-            parent.c.worker_id == engine_id,
-        )
-        .order_by(execution.c.end_timestamp, execution.c.id)
-        .limit(limit)
-    )
-    return [from_row(row) for row in tx.execute(query).mappings()]
-
-
-def mark_noticed(tx: Tx, ids: Sequence[str]) -> None:
-    """The parents of these have taken note."""
-    if ids:
-        tx.execute(update(execution).where(execution.c.id.in_(ids)).values(parent_notified=True))
 
 
 def next_ready_at(tx: Tx, queues: Collection[str]) -> datetime | None:

@@ -25,7 +25,7 @@ from st_ops.packs.catalog import Catalog
 from st_ops.packs.config import secrets_of
 from st_ops.security.key_values import KeyValues
 from st_ops.settings import WorkerSettings
-from st_ops.store import executions, workers
+from st_ops.store import executions, tasks, workers
 from st_ops.store.database import Database, Tx
 from st_ops.store.executions import Move
 from st_ops.store.membership import Membership
@@ -156,8 +156,8 @@ class WorkflowEngine:
     def _notice(self) -> bool:
         """Tell workflows of their finished, paused and resumed children."""
         with self._database.read() as tx:
-            finished = executions.unnoticed_children(tx, self._membership.id, _BATCH)
-            halted = executions.halted_children(tx, self._membership.id)
+            finished = tasks.unnoticed_children(tx, self._membership.id, _BATCH)
+            halted = tasks.halted_children(tx, self._membership.id)
             waiting = self._live.halted()
         by_parent: dict[str, list[Execution]] = {}
         for child in [*finished, *halted]:
@@ -169,7 +169,7 @@ class WorkflowEngine:
     def _end_overdue(self) -> None:
         """Cancel workflows that are past their timeout; they end with that status."""
         with self._database.read() as tx:
-            overdue = executions.overdue(tx, self._membership.id)
+            overdue = tasks.overdue(tx, self._membership.id)
         if overdue:
             self._lifecycle.move(
                 [_move(entry, Status.CANCELING, f"{_TIMEOUT} of {entry.timeout:g} s") for entry in overdue]
@@ -214,7 +214,7 @@ class WorkflowEngine:
             workflow = executions.get(tx, workflow_id, result=False)
             if workflow is None:
                 return
-            children = executions.unfinished_children(tx, workflow_id)
+            children = tasks.unfinished_children(tx, workflow_id)
             moves = [move for child in children for move in _cancel(child, reason)]
             moves.append(
                 _move(workflow, Status.FAILED, reason, result={"output": None, "errors": [_entry(reason)]})
@@ -229,7 +229,7 @@ class WorkflowEngine:
         if workflow is None or workflow.worker_id != self._membership.id:
             self._live.forget(workflow_id)
             return True
-        executions.mark_noticed(tx, [child.id for child in children if child.status.terminal])
+        tasks.mark_noticed(tx, [child.id for child in children if child.status.terminal])
         if workflow.status.terminal:
             return True
         world = StoreWorld(tx, workflow, self._key_values, self._configs)
@@ -261,7 +261,7 @@ class WorkflowEngine:
             if child.status in (Status.PAUSED, Status.PENDING)
         ]
         running = (Status.RUNNING, Status.RESUMING)
-        present = executions.children_by_key(tx, workflow_id, keys, running)
+        present = tasks.children_by_key(tx, workflow_id, keys, running)
         return [s.TaskResumed(key=entry.task.key) for entry in present if entry.task is not None]
 
     def _carry_out(
@@ -303,7 +303,7 @@ class WorkflowEngine:
         """Cancel every unfinished child; pause or resume those that are workflows."""
         asked = workflow.status
         moves = []
-        for child in executions.unfinished_children(tx, workflow.id):
+        for child in tasks.unfinished_children(tx, workflow.id):
             if asked is Status.CANCELING:
                 moves += _cancel(child, workflow.reason)
             elif child.queue == WORKFLOW_QUEUE:

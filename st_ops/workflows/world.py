@@ -8,7 +8,7 @@ from typing import Any
 from st_ops.model.executions import Execution
 from st_ops.model.identity import iso
 from st_ops.security.key_values import KeyValues
-from st_ops.store import executions
+from st_ops.store import tasks
 from st_ops.store.database import Tx
 from st_ops.workflows.signals import ChildRecord
 
@@ -38,7 +38,7 @@ class StoreWorld:
     def child(self, key: str) -> ChildRecord | None:
         """The child execution under ``key``; None when there is none (yet)."""
         if key not in self._children:
-            found = executions.child(self._tx, self._workflow.id, key)
+            found = tasks.child(self._tx, self._workflow.id, key)
             self._children[key] = None if found is None else _record(found)
         return self._children[key]
 

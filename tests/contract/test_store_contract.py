@@ -28,6 +28,7 @@ from st_ops.store import (
     key_values,
     outputs,
     registry,
+    tasks,
     tokens,
     workers,
     workflow_log,
@@ -314,13 +315,13 @@ def test_a_finished_child_is_noticed_once_by_the_engine_of_its_parent(store: Dat
     child = an_execution(status=Status.RUNNING, parent_id=parent.id)
     stored(store, parent, child)
     with store.read() as tx:
-        assert executions.unnoticed_children(tx, engine) == []
+        assert tasks.unnoticed_children(tx, engine) == []
     moved(store, Move(execution_id=child.id, status=Status.FAILED))
     with store.write() as tx:
-        assert [entry.id for entry in executions.unnoticed_children(tx, engine)] == [child.id]
-        assert executions.unnoticed_children(tx, new_id()) == []
-        executions.mark_noticed(tx, [child.id])
-        assert executions.unnoticed_children(tx, engine) == []
+        assert [entry.id for entry in tasks.unnoticed_children(tx, engine)] == [child.id]
+        assert tasks.unnoticed_children(tx, new_id()) == []
+        tasks.mark_noticed(tx, [child.id])
+        assert tasks.unnoticed_children(tx, engine) == []
 
 
 # Workers and leases
