@@ -63,6 +63,7 @@ def action(
     concurrency: Mapping[str, Any] = ...,
     retry: Mapping[str, Any] = ...,
     rate: str = ...,
+    require: Mapping[str, Any] | list[Mapping[str, Any]] = ...,
 ) -> Callable[[Function], Function]: ...
 
 

@@ -27,6 +27,7 @@ ACTION_OPTIONS = (
     "concurrency",
     "retry",
     "rate",
+    "require",
 )
 #: Keyword arguments of ``@sensor``; ``@poll`` takes ``every`` as well.
 SENSOR_OPTIONS = ("name", "description", "enabled", "triggers")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from st_ops.packs.kinds.actions import entry_of
+from st_ops.packs.metadata_keys import VOCABULARIES
+from st_ops.sdk.declarations import ACTION_OPTIONS
 
 CODE = """
 from st_ops.sdk import Context, action, poll
@@ -84,3 +86,32 @@ def test_the_names_of_operators_are_those_the_matcher_has():
     from st_ops.model.operator_names import OPERATOR_NAMES
 
     assert len(OPERATOR_NAMES) == len(set(OPERATOR_NAMES)) == 33
+
+
+def test_python_may_say_of_an_action_whatever_yaml_may(load):
+    written_otherwise = {
+        "pack",
+        "id",
+        "uid",
+        "ref",
+        "metadata_file",
+        "runner_type",
+        "entry_point",
+        "parameters",
+    }
+    said = set(VOCABULARIES["action"].types) - written_otherwise
+    assert said | {"timeout"} == set(ACTION_OPTIONS)
+    code = """
+        from st_ops.sdk import action
+
+        @action(probe="demo.took", queue="dmz", needs=["region=tokyo"], priority=3, limits={"memory_mb": 64},
+                concurrency={"key": "x", "limit": 1}, retry={"count": 2}, rate="10/minute",
+                require=[{"action": "demo.other", "within": "2h"}])
+        def move(name: str): ...
+    """
+    loaded = load({"actions/move.py": code})
+    assert loaded.problems == []
+    action = loaded.find("action", "move")
+    assert (action.queue, action.needs, action.rate) == ("dmz", ["region=tokyo"], "10/minute")
+    assert action.require == [{"action": "demo.other", "within": "2h"}]
+    assert (action.retry, action.limits) == ({"count": 2}, {"memory_mb": 64})
