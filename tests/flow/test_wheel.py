@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -29,7 +28,7 @@ def interpreter(minor: int) -> Path | None:
     candidates += sorted((Path.home() / ".pyenv" / "versions").glob(f"3.{minor}.*/bin/python"))
     probe = f"import sys, venv, ensurepip; assert sys.version_info[:2] == (3, {minor})"
     for candidate in candidates:
-        if subprocess.run([candidate, "-c", probe], capture_output=True, check=False).returncode == 0:
+        if subprocess.run([str(candidate), "-c", probe], capture_output=True, check=False).returncode == 0:
             return candidate
     return None
 
@@ -44,19 +43,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=MINORS)
-def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path: Path) -> Iterator[Path]:
+def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path: Path) -> Path:
     """The folder of the programs of a virtualenv that holds the wheel and its locked dependencies."""
     python = interpreter(request.param)
     if python is None:
         pytest.skip(f"This machine has no Python 3.{request.param}; install one to test the wheel on it.")
     uv = Path(sys.executable).parent / "uv"
     environment = tmp_path / "venv"
-    subprocess.run([uv, "venv", "--quiet", "--python", python, environment], check=True)
-    install = [uv, "pip", "install", "--quiet", "--python", environment / "bin" / "python"]
-    locked = ["--require-hashes", "-r", ROOT / "requirements" / "runtime.txt"]
+    subprocess.run([str(uv), "venv", "--quiet", "--python", str(python), str(environment)], check=True)
+    install = [str(uv), "pip", "install", "--quiet", "--python", str(environment / "bin" / "python")]
+    locked = ["--require-hashes", "-r", str(ROOT / "requirements" / "runtime.txt")]
     subprocess.run([*install, *locked], check=True, cwd=tmp_path)
-    subprocess.run([*install, "--no-deps", wheel], check=True, cwd=tmp_path)
-    yield environment / "bin"
+    subprocess.run([*install, "--no-deps", str(wheel)], check=True, cwd=tmp_path)
+    return environment / "bin"
 
 
 @pytest.mark.timeout(300)
@@ -65,7 +64,7 @@ def test_the_wheel_runs_the_platform_with_every_pack(installed: Path, tmp_path: 
     elsewhere.mkdir()
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("ST_OPS_", "PYTHON"))}
     with (tmp_path / "log").open("w") as log:
-        up = [installed / "st-ops", "up", "--home", home, "--port", "0"]
+        up = [str(installed / "st-ops"), "up", "--home", str(home), "--port", "0"]
         process = subprocess.Popen(up, cwd=elsewhere, env=clean, stdout=log, stderr=log)
     try:
         server = home / "server.json"
@@ -76,7 +75,7 @@ def test_the_wheel_runs_the_platform_with_every_pack(installed: Path, tmp_path: 
             base_url=json.loads(server.read_text())["url"] + "/v1", headers={"X-Auth-Token": token}
         ) as client:
             assert {pack["ref"] for pack in client.get("/packs").json()} == PACKS
-        run = [installed / "st-ops", "--home", home, "run", "core.uuid", "--json"]
+        run = [str(installed / "st-ops"), "--home", str(home), "run", "core.uuid", "--json"]
         done = subprocess.run(run, cwd=elsewhere, env=clean, capture_output=True, text=True, check=True)
         assert len(json.loads(done.stdout)["result"]["result"]) == 36
     finally:
