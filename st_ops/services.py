@@ -31,6 +31,8 @@ from st_ops.expressions.jinja import Templates
 from st_ops.home import Home
 from st_ops.intake.accept import Intake
 from st_ops.intake.sources import SOURCES
+from st_ops.metrics import Metrics
+from st_ops.metrics_server import MetricsServer
 from st_ops.model.base import Object
 from st_ops.model.events import TriggerInstance
 from st_ops.model.executions import Execution
@@ -102,9 +104,10 @@ class Platform:
         self.environments = Environments(Virtualenvs(settings.home / "virtualenvs"), self.catalog, self.bus)
         roots = [Path(folder).expanduser() for folder in settings.packs.dirs]
         self.registrar = Registrar(self.database, self.bus, [*roots, shipped_packs()])
-        self.intake = Intake(self.database, self.bus, self.catalog)
+        self.metrics = Metrics()
+        self.intake = Intake(self.database, self.bus, self.catalog, self.metrics)
         self.limits = Limits(Templates(self.key_values.decrypt))
-        self.lifecycle = Lifecycle(self.database, self.bus, self.catalog, self.limits)
+        self.lifecycle = Lifecycle(self.database, self.bus, self.catalog, self.limits, self.metrics)
         self.parameters = ParameterRendering(self.key_values, self.box, self.configs)
         self.requests = Requests(
             self.database, self.bus, self.catalog, self.lifecycle, self.parameters, self.limits
@@ -125,6 +128,8 @@ class Platform:
             self.catalog.current()
             self._enter(stack, self.intake)
             stack.callback(self.requests.close)
+            if "api" not in self.stages and self.settings.metrics.port:
+                self._enter(stack, MetricsServer(self.metrics, self.database, self.settings.metrics))
             self._enter(stack, Retention(self.database, self.settings.retention, self.artifacts.remove))
             if "runner" in self.stages or "sensors" in self.stages:
                 self._enter(stack, self.environments)
@@ -154,7 +159,7 @@ class Platform:
         return ApiServices(
             settings=self.settings, database=self.database, bus=self.bus, catalog=self.catalog, intake=self.intake,
             requests=self.requests, tokens=self.tokens, key_values=self.key_values, box=self.box, packs=self.registrar,
-            test_rule=test_rule, sources=SOURCES, artifacts=self.artifacts,
+            test_rule=test_rule, metrics=self.metrics, sources=SOURCES, artifacts=self.artifacts,
         )  # fmt: skip
 
     def _enter(self, stack: ExitStack, part: Part) -> None:
@@ -203,7 +208,15 @@ class Platform:
         sweep = self.settings.bus.sweep_seconds
         running = Running(jobs, runners, rooms, writer, settings)
         self.worker = Worker(
-            self.database, self.bus, self.catalog, self.lifecycle, running, writer, settings, sweep
+            self.database,
+            self.bus,
+            self.catalog,
+            self.lifecycle,
+            running,
+            writer,
+            settings,
+            sweep,
+            self.metrics,
         )
         reaper = Reaper(self.database, self.bus, self.lifecycle, lease_seconds=settings.lease_seconds)
         return [_Closing(runners.close), rooms, writer, self.worker, reaper]
@@ -215,7 +228,7 @@ class Platform:
         starting = Starting(definitions, live, self._run_values, lambda: self.url)
         return [WorkflowEngine(
             self.database, self.bus, self.catalog, self.lifecycle, self.requests, self.key_values, self.configs,
-            live, starting, self.settings.worker, self.settings.bus.sweep_seconds,
+            live, starting, self.settings.worker, self.settings.bus.sweep_seconds, self.metrics,
         )]  # fmt: skip
 
     def _run_values(self, execution: Execution) -> Object:
@@ -227,7 +240,7 @@ class Platform:
     def _rules_stage(self) -> Sequence[Part]:
         return [RulesEngine(
             self.database, self.bus, self.catalog, self.requests, self.key_values, self.configs,
-            self.settings.rules, self.settings.worker, self.settings.bus.sweep_seconds,
+            self.settings.rules, self.settings.worker, self.settings.bus.sweep_seconds, self.metrics,
         )]  # fmt: skip
 
     def _sensor_stage(self) -> Sequence[Part]:

@@ -165,7 +165,8 @@ class ContainerSettings(Section):
     """The container runner."""
 
     engine: str = Field(
-        "", description="Client of the engine, a name or a path; empty means docker or podman, whichever is found."
+        "",
+        description="Client of the engine, a name or a path; empty means docker or podman, whichever is found.",
     )
 
 
@@ -204,6 +205,15 @@ class RetentionSettings(Section):
     )
     pause_seconds: float = Field(0.05, ge=0, description="Least rest between two such transactions.")
     interval_seconds: float = Field(60.0, gt=0, description="How often it is looked for what is old.")
+
+
+class MetricsSettings(Section):
+    """Figures for Prometheus of processes that do not serve the API, whose own are at /metrics."""
+
+    port: int = Field(
+        0, ge=0, le=65535, description="Port of GET /metrics, which needs no token; 0 answers nowhere."
+    )
+    bind: str = Field("127.0.0.1", description="Address it listens on.")
 
 
 class LogSettings(Section):
@@ -245,6 +255,7 @@ class Settings(BaseSettings):
     containers: ContainerSettings = Field(default_factory=ContainerSettings)
     artifacts: ArtifactSettings = Field(default_factory=ArtifactSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     logs: LogSettings = Field(default_factory=LogSettings)
 
     @classmethod

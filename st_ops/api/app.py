@@ -41,7 +41,6 @@ from st_ops.api import (
 )
 from st_ops.api.auth import Authentication, Callers
 from st_ops.api.hub import Hub
-from st_ops.api.metrics import Metrics
 from st_ops.api.middleware import Paths, Requests
 from st_ops.api.registered import RegisteredCache
 from st_ops.api.rejections import Rejections
@@ -49,6 +48,7 @@ from st_ops.api.services import ApiServices
 from st_ops.api.webhook_names import WebhookNames
 from st_ops.api.webhooks import Webhooks, is_webhook
 from st_ops.errors import Unavailable
+from st_ops.store.figures import StoredFigures
 
 #: One router per noun. Of two routes that fit a path the earlier one counts.
 ROUTERS = (
@@ -94,7 +94,8 @@ def create_app(
 
     ``routes`` are further ones (the web pages); paths that start with one of ``open_prefixes`` need no token here.
     """
-    metrics = Metrics(services.database)
+    metrics = services.metrics
+    metrics.registry.register(StoredFigures(services.database))
     rejections = Rejections(services.database, metrics, services.settings.intake.rejected_body_bytes)
     callers = Callers(services.tokens.check)
     app = Api(
@@ -115,7 +116,7 @@ def create_app(
     app.state.services = services
     app.state.metrics = metrics
     app.state.registered = RegisteredCache(services.database)
-    app.state.hub = Hub(services, metrics)
+    app.state.hub = Hub(services)
     app.state.webhook_names = WebhookNames(services)
     app.state.webhooks = Webhooks(services, app.state.webhook_names, callers, metrics, rejections)
     for router in ROUTERS:

@@ -1,7 +1,7 @@
 """From the bus to those who watch: bells come in from the bus's thread, events go out to asyncio queues.
 
 Bells of a moment are gathered, what they point at is read from the store once, and every listener gets it.
-While nobody listens nothing is read but the few columns the figures need.
+While nobody listens nothing is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from anyio import to_thread
 
 from st_ops.api.fields import Fields
 from st_ops.api.masking import Mask
-from st_ops.api.metrics import Metrics
 from st_ops.api.services import ApiServices
 from st_ops.api.shapes import ExecutionShapes
 from st_ops.bus.interface import Subscription
@@ -99,9 +98,8 @@ class Listener:
 class Hub:
     """Hands what happens to everybody who watches."""
 
-    def __init__(self, services: ApiServices, metrics: Metrics) -> None:
+    def __init__(self, services: ApiServices) -> None:
         self._services = services
-        self._metrics = metrics
         self._listeners: set[Listener] = set()
         self._followers: dict[str, set[asyncio.Event]] = {}
         self._cursors: dict[str, int] = {}
@@ -180,8 +178,6 @@ class Hub:
     def _read(self, gathered: _Gathered, wanted: bool) -> list[StreamEvent]:
         if gathered.registry:
             self._services.catalog.current()
-        if gathered.finished:
-            self._metrics.observe_finished(list(gathered.finished))
         if not wanted:
             return []
         with self._services.database.read() as tx:

@@ -8,9 +8,9 @@ import time
 
 from anyio import to_thread
 
-from st_ops.api.metrics import Metrics
 from st_ops.errors import Unavailable
 from st_ops.logs import facts
+from st_ops.metrics import Metrics
 from st_ops.model.events import RejectedEvent
 from st_ops.store import events
 from st_ops.store.database import Database

@@ -13,6 +13,7 @@ from st_ops.artifacts.keeping import Artifacts
 from st_ops.bus.interface import Bus
 from st_ops.executions.requests import Requests
 from st_ops.intake.accept import Intake
+from st_ops.metrics import Metrics
 from st_ops.model.events import NewEvent, TriggerInstance
 from st_ops.model.resources import Rule
 from st_ops.packs.catalog import Catalog
@@ -66,6 +67,8 @@ class ApiServices:
     box: SecretBox
     packs: PackLoader
     test_rule: RuleTester
+    #: What this process counts; /metrics shows it.
+    metrics: Metrics = field(default_factory=Metrics)
     artifacts: Artifacts
     #: Webhook name → the built-in source that reads it.
     sources: Mapping[str, WebhookSource] = field(default_factory=dict)

@@ -19,13 +19,13 @@ from st_ops.api.answers import encode, fault
 from st_ops.api.arrivals import Arrivals
 from st_ops.api.auth import Callers, refusal
 from st_ops.api.faults import bug
-from st_ops.api.metrics import Metrics
 from st_ops.api.middleware import normal_path, note_request, request_id_of
 from st_ops.api.rejections import Rejections
 from st_ops.api.services import ApiServices
 from st_ops.api.webhook_bodies import ANY_TRIGGER, any_event, named_event, parse_body, payload_of
 from st_ops.api.webhook_names import WebhookNames
 from st_ops.errors import NotFound, StOpsError, TooLarge, Unauthorized, Unavailable
+from st_ops.metrics import Metrics
 from st_ops.model.events import Accepted, NewEvent
 
 #: How the figures call the path.
@@ -93,7 +93,7 @@ class Webhooks:
         try:
             await self._read(headers, receive, body)
             events = await self._events(headers, name, bytes(body), identity.user)
-            return self._accepted(name, await self._accept(events))
+            return _accepted(await self._accept(events))
         except ClientDisconnect:
             # Nobody is there to be answered; whoever sends will send again.
             self._rejections.count(f"webhook {name}", 400)
@@ -150,16 +150,12 @@ class Webhooks:
                 futures.append(self._intake.accept(event))
         return await self._arrivals.all_of(futures)
 
-    def _accepted(self, name: str, accepted: Sequence[Accepted]) -> Response:
-        duplicates = sum(entry.duplicate for entry in accepted)
-        if duplicates:
-            self._metrics.duplicates.labels(f"webhook {name}").inc(duplicates)
-        if len(accepted) > duplicates:
-            self._metrics.accepted.labels(f"webhook {name}").inc(len(accepted) - duplicates)
-        ids = [entry.id for entry in accepted]
-        duplicate = bool(accepted) and duplicates == len(accepted)
-        body = encode({"id": ids[0] if ids else None, "ids": ids, "duplicate": duplicate})
-        return Response(body, status_code=202, media_type="application/json")
+
+def _accepted(accepted: Sequence[Accepted]) -> Response:
+    ids = [entry.id for entry in accepted]
+    duplicate = bool(accepted) and all(entry.duplicate for entry in accepted)
+    body = encode({"id": ids[0] if ids else None, "ids": ids, "duplicate": duplicate})
+    return Response(body, status_code=202, media_type="application/json")
 
 
 def _headers(scope: Scope) -> dict[str, str]:

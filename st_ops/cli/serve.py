@@ -46,6 +46,10 @@ def serve(
         list[str] | None, typer.Option(help="runner: a label it offers, name=value; may be repeated.")
     ] = None,
     slots: Annotated[int | None, typer.Option(min=1, help="runner: actions at the same time.")] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Without api: port of GET /metrics.", show_default="none"),
+    ] = None,
     home: Home = None,
 ) -> None:
     """Run stages until told to stop; any number of processes of each, on any number of hosts."""
@@ -53,7 +57,8 @@ def serve(
     from st_ops.settings import load
 
     worker = {"queues": queue or None, "labels": label or None, "slots": slots}
-    server.serve(load({**_overrides(home, bind, port, packs), "worker": worker}), stages)
+    given = {**_overrides(home, bind, port, packs), "worker": worker, "metrics": {"port": metrics_port}}
+    server.serve(load(given), stages)
 
 
 def _overrides(

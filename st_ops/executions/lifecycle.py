@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 import orjson
 
@@ -18,6 +19,7 @@ from st_ops.executions.limits import Limits
 from st_ops.expressions.masking import mask
 from st_ops.expressions.parameter_schema import schema_of
 from st_ops.intake.accept import emit
+from st_ops.metrics import Metrics
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import NewEvent
 from st_ops.model.executions import PROBE_OF, WORKFLOW_QUEUE, Execution
@@ -56,6 +58,8 @@ class Bells:
     workflows: list[str] = field(default_factory=list)
     canceling: list[str] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
+    #: What else waits for the commit: figures that must not count what was rolled back.
+    after: list[Callable[[], None]] = field(default_factory=list)
 
     def request(self, execution_id: str, queue: str) -> None:
         """An execution is ready: who takes from its queue is to look."""
@@ -72,7 +76,7 @@ class Bells:
             self.request(execution.id, execution.queue)
 
     def ring(self, bus: Bus) -> None:
-        """Publish them."""
+        """Publish them, and do what else waited for the commit."""
         for topic, ids in (
             (Topic.TASK_CHANGED, self.tasks),
             (Topic.EXECUTION_FINISHED, self.finished),
@@ -84,12 +88,19 @@ class Bells:
         ):
             if ids:
                 bus.publish(Bell(topic=topic, ids=ids))
+        for call in self.after:
+            call()
+        self.after.clear()
 
 
 class Lifecycle:
     """Moves executions."""
 
-    def __init__(self, database: Database, bus: Bus, catalog: Catalog, limits: Limits) -> None:
+    def __init__(
+        self, database: Database, bus: Bus, catalog: Catalog, limits: Limits, metrics: Metrics | None = None
+    ) -> None:
+        """``metrics`` count what ends; None counts for nobody."""
+        self._metrics = metrics or Metrics()
         self._database = database
         self._bus = bus
         self._catalog = catalog
@@ -114,7 +125,9 @@ class Lifecycle:
     def move_in(self, tx: Tx, moves: Sequence[Move], bells: Bells) -> list[Moved]:
         """Move within the caller's transaction; the caller rings ``bells`` after its commit."""
         done = executions.move(tx, moves, self._rewritten)
-        made = [(entry, entry.execution) for entry in done if entry.execution is not None and not entry.refused]
+        made = [
+            (entry, entry.execution) for entry in done if entry.execution is not None and not entry.refused
+        ]
         for entry, execution in made:
             bells.note(execution, entry.move)
             if entry.move.probe and self._ask_probe is not None:
@@ -122,6 +135,7 @@ class Lifecycle:
         over = [entry for entry, _ in made if entry.move.status.terminal]
         again = [execution.id for entry, execution in made if entry.move.retry]
         if over:
+            bells.after.append(partial(_count, self._metrics, over))
             self._announce(tx, over, bells)
             self._heed_probes(tx, over, bells)
         if over or again:
@@ -209,6 +223,17 @@ class Lifecycle:
             for event in [event for event in found if event is not None]:
                 answers = emit(tx, [event])
                 bells.accepted += [answer.id for answer in answers if not answer.duplicate]
+
+
+def _count(metrics: Metrics, over: Sequence[Moved]) -> None:
+    for entry in over:
+        one = entry.execution
+        if one is None:
+            continue
+        start = one.start_timestamp
+        waited = None if start is None else (start - one.created_at).total_seconds()
+        ran = None if start is None else (entry.at - start).total_seconds()
+        metrics.observe_end(one.action, entry.move.status.value, waited, ran, task=one.task is not None)
 
 
 def _admitted(execution_id: str) -> Move:

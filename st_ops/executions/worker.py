@@ -19,6 +19,7 @@ from st_ops.executions.desk import Desk, Report
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.running import LOST, SHUTDOWN, Running
 from st_ops.logs import facts
+from st_ops.metrics import Metrics
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.executions import Execution
 from st_ops.model.status import Status
@@ -46,6 +47,7 @@ class Worker:
         writer: OutputWriter,
         settings: WorkerSettings,
         sweep_seconds: float,
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
         self._bus = bus
@@ -54,6 +56,7 @@ class Worker:
         self._running = running
         self._writer = writer
         self._settings = settings
+        self._metrics = metrics or Metrics()
         self._desk = Desk()
         self._closing = False
         self._sweep_seconds = sweep_seconds
@@ -141,6 +144,8 @@ class Worker:
         self._desk.clear(reports)
         bells.changed += [execution.id for execution in claimed]
         bells.ring(self._bus)
+        for execution in claimed:
+            self._metrics.started.labels(execution.action).inc()
         self._writer.ring([line for report in reports for line in report.lines])
         self._remove_files(obsolete)
         for execution in claimed:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from st_ops.bus.interface import Bus
 from st_ops.errors import InvalidInput, NotFound
 from st_ops.expressions.parameter_schema import validate_payload
+from st_ops.metrics import Metrics
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import Accepted, NewEvent, TriggerInstance
 from st_ops.model.records import AuditEntry
@@ -24,11 +25,17 @@ from st_ops.store.group_commit import GroupCommit
 class Intake:
     """Validates, stores and announces events."""
 
-    def __init__(self, database: Database, bus: Bus, catalog: Catalog) -> None:
+    def __init__(
+        self, database: Database, bus: Bus, catalog: Catalog, metrics: Metrics | None = None
+    ) -> None:
+        """``metrics`` count what is accepted; None counts for nobody."""
         self._bus = bus
         self._catalog = catalog
+        self._metrics = metrics or Metrics()
+        #: The batch that is being committed; of the committing thread alone.
+        self._batch: Sequence[TriggerInstance] = ()
         self._commit: GroupCommit[TriggerInstance, Accepted] = GroupCommit(
-            "intake", database, _store, self._ring
+            "intake", database, self._write, self._ring
         )
 
     def open(self) -> None:
@@ -63,10 +70,16 @@ class Intake:
                     f"The payload for trigger '{event.trigger}' is not valid: {exc}", where=exc.where
                 ) from exc
 
+    def _write(self, tx: Tx, batch: Sequence[TriggerInstance]) -> list[Accepted]:
+        self._batch = batch
+        return _store(tx, batch)
+
     def _ring(self, answers: Sequence[Accepted]) -> None:
         fresh = [answer.id for answer in answers if not answer.duplicate]
         if fresh:
             self._bus.publish(Bell(topic=Topic.EVENT_ACCEPTED, ids=fresh))
+        for entry, answer in zip(self._batch, answers, strict=True):
+            self._metrics.observe_event(entry.source, answer.duplicate)
 
 
 def emit(tx: Tx, items: Sequence[NewEvent], trace_id: str = "") -> list[Accepted]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from st_ops.bus.interface import Bus
@@ -14,6 +15,7 @@ from st_ops.executions.requests import Request, Requests
 from st_ops.expressions.jinja import Templates
 from st_ops.expressions.parameter_schema import schema_of
 from st_ops.logs import facts
+from st_ops.metrics import Metrics
 from st_ops.model.base import Object
 from st_ops.model.bells import Topic
 from st_ops.model.events import EnforcementStatus, InstanceStatus, RuleEnforcement, TriggerInstance
@@ -50,6 +52,7 @@ class RulesEngine:
         settings: RulesSettings,
         lease: WorkerSettings,
         sweep_seconds: float,
+        metrics: Metrics | None = None,
     ) -> None:
         """``configs`` answers the resolved config of a pack.
 
@@ -62,6 +65,7 @@ class RulesEngine:
         self._key_values = key_values
         self._configs = configs
         self._batch = settings.batch
+        self._metrics = metrics or Metrics()
         self._templates = Templates(key_values.decrypt)
         self._rules: tuple[int, RuleSet] = (-2, RuleSet([], self._templates))
         self._partitions = Partitions(database, lease.lease_seconds)
@@ -147,6 +151,19 @@ class RulesEngine:
             )])  # fmt: skip
         return True
 
+    def _count(
+        self, batch: Sequence[TriggerInstance], entries: Sequence[RuleEnforcement], failed: int
+    ) -> None:
+        """Once a batch is committed."""
+        moment = now()
+        for event in batch:
+            self._metrics.match_seconds.observe(max(0.0, (moment - event.occurrence_time).total_seconds()))
+        self._metrics.processed.labels(InstanceStatus.PROCESSED.value).inc(len(batch) - failed)
+        if failed:
+            self._metrics.processed.labels(InstanceStatus.PROCESSING_FAILED.value).inc(failed)
+        for entry in entries:
+            self._metrics.enforced.labels(entry.rule_ref, entry.status.value).inc()
+
     def _match(self, rules: RuleSet, event: TriggerInstance) -> list[Match]:
         return rules.match(event.trigger, event.payload, self._key_values.lookup, now())
 
@@ -175,6 +192,7 @@ class RulesEngine:
         ]
         events.insert_enforcements(tx, entries)
         audit.record(tx, [_audit(event, entry) for (event, *_), entry in zip(wishes, entries, strict=True)])
+        bells.after.append(partial(self._count, [event for event, _ in decided], entries, len(failed)))
         done = [event.id for event, _ in decided]
         events.finish(tx, [key for key in done if key not in failed], InstanceStatus.PROCESSED)
         events.finish(tx, [key for key in done if key in failed], InstanceStatus.PROCESSING_FAILED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,16 +22,16 @@ from st_ops.intake.accept import Intake
 from st_ops.logs import facts
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import Accepted, NewEvent
-from st_ops.model.identity import new_id
+from st_ops.model.identity import new_id, now
+from st_ops.model.sensors import Phase, SensorState
 from st_ops.packs.catalog import Catalog, Snapshot
 from st_ops.security.key_values import KeyValues
 from st_ops.sensors.plan import Plan, Planner, triggers_for, wanted
 from st_ops.sensors.post import Post
 from st_ops.sensors.process import SensorProcess, environment
 from st_ops.sensors.requests import SensorRequests
-from st_ops.sensors.state import SensorState
 from st_ops.settings import Settings
-from st_ops.store import workers
+from st_ops.store import sensors, workers
 from st_ops.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ EXIT_TRIGGER = "core.st2.sensor.process_exit"
 _EXTEND_AFTER = 1 / 3
 #: Part of a lease before whose end a sensor whose lease could not be extended is killed.
 _MARGIN = 1 / 10
+#: Least seconds between two tellings of how the sensors are.
+_SHOW_SECONDS = 2.0
 
 
 class SensorContainer:
@@ -78,6 +81,9 @@ class SensorContainer:
         self._snapshot: Snapshot | None = None
         self._changed = threading.Event()
         self._extend_at = 0.0
+        #: What was told of our sensors, and when.
+        self._shown: dict[str, tuple[Phase, int | None, int, str]] = {}
+        self._shown_at = 0.0
         self._wake = threading.Event()
         self._closing = False
         self._subscription: Subscription | None = None
@@ -152,6 +158,7 @@ class SensorContainer:
             post.step()
             if post.idle:
                 del self._posts[post.ref]
+        self._show()
 
     def _look(self) -> None:
         """Learn from the registry which sensors and triggers are wanted."""
@@ -196,6 +203,21 @@ class SensorContainer:
                 log.info("The sensor is ours to run.", extra=facts(sensor=post.ref))
             post.held_until = moment + seconds * (1 - _MARGIN) if taken[post.ref] else 0.0
 
+    def _show(self) -> None:
+        """Tell the store how our sensors are: what changed within seconds, the rest with every extension."""
+        states = [state for state in self.states() if state.phase is not Phase.ELSEWHERE]
+        essence = {state.ref: (state.phase, state.pid, state.restarts, state.reason) for state in states}
+        rest = self._settings.sensors.lease_seconds * _EXTEND_AFTER
+        if time.monotonic() < self._shown_at + (rest if essence == self._shown else min(rest, _SHOW_SECONDS)):
+            return
+        try:
+            with self._database.write() as tx:
+                sensors.remove(tx, self.id, self._shown.keys() - essence.keys())
+                sensors.put(tx, states, self.id, socket.gethostname(), now())
+        except Unavailable as exc:
+            log.debug("How sensors are cannot be shown now: %s", exc)
+        self._shown, self._shown_at = essence, time.monotonic()
+
     def _pause(self) -> float:
         """Seconds until the next turn is due, the sweep at the latest."""
         moments = [self._extend_at, *(post.due for post in self._posts.values())]
@@ -215,6 +237,7 @@ class SensorContainer:
             self._wake.clear()
         try:
             with self._database.write() as tx:
+                sensors.remove(tx, self.id)
                 workers.release_leases(tx, self.id)
         except Unavailable as exc:
             log.warning("The leases of the sensors will lapse by themselves: %s", exc)

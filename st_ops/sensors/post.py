@@ -12,9 +12,9 @@ from st_ops.bus.backoff import Backoff
 from st_ops.errors import StOpsError
 from st_ops.logs import facts
 from st_ops.model.identity import now
+from st_ops.model.sensors import Phase, SensorState
 from st_ops.sensors.plan import Plan
 from st_ops.sensors.process import SensorProcess
-from st_ops.sensors.state import Phase, SensorState
 from st_ops.settings import SensorSettings
 
 log = logging.getLogger(__name__)

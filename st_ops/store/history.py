@@ -120,12 +120,6 @@ def count_by_status(tx: Tx, statuses: Collection[str]) -> dict[str, int]:
     return {row[0]: row[1] for row in tx.execute(query.group_by(execution.c.status))}
 
 
-def count_waiting(tx: Tx) -> dict[str, int]:
-    """Queue → number of executions that wait for a worker or engine."""
-    query = select(execution.c.queue, func.count()).where(text(READY)).group_by(execution.c.queue)
-    return {row[0]: row[1] for row in tx.execute(query)}
-
-
 def waiting(tx: Tx) -> list[Waiting]:
     """What is ready and waits for a worker or engine, by queue and needs."""
     oldest = func.min(execution.c.ready_at, type_=execution.c.ready_at.type)
@@ -135,24 +129,6 @@ def waiting(tx: Tx) -> list[Waiting]:
     return [
         Waiting(queue=queue, needs=needs, count=number, oldest=since) for queue, needs, number, since in rows
     ]
-
-
-def oldest_waiting(tx: Tx) -> dict[str, datetime]:
-    """Queue → since when the longest waiting of its executions has been ready."""
-    query = select(execution.c.queue, func.min(execution.c.ready_at, type_=execution.c.ready_at.type))
-    rows = tx.execute(query.where(text(READY)).group_by(execution.c.queue))
-    return {row[0]: row[1] for row in rows}
-
-
-def timings(
-    tx: Tx, ids: Collection[str]
-) -> list[tuple[str, str, datetime, datetime | None, datetime | None]]:
-    """(action, status, created, started, ended) of these, without reading anything else of them."""
-    columns = (
-        execution.c.action, execution.c.status, execution.c.created_at, execution.c.start_timestamp,
-        execution.c.end_timestamp,
-    )  # fmt: skip
-    return [tuple(row) for row in tx.execute(select(*columns).where(execution.c.id.in_(list(ids))))]
 
 
 def last(tx: Tx) -> Execution | None:

@@ -308,6 +308,18 @@ worker = Table(
     Column("expires_at", Micros, nullable=False),
 )
 
+#: How each sensor is, as the container ``owner`` that holds its lease told last; ``data`` is a SensorState.
+sensor_state = Table(
+    "sensor_state",
+    metadata,
+    Column("ref", Text, primary_key=True),
+    _id("owner"),
+    Column("host", Text, nullable=False),
+    Column("phase", String(16), nullable=False),
+    Column("data", Json, nullable=False),
+    Column("updated_at", Micros, nullable=False),
+)
+
 lease = Table(
     "lease",
     metadata,

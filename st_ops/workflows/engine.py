@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from st_ops.bus.interface import Bus
@@ -18,6 +19,7 @@ from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.requests import Requests
 from st_ops.expressions.masker import Masker
 from st_ops.logs import facts as log_facts
+from st_ops.metrics import Metrics
 from st_ops.model.bells import Topic
 from st_ops.model.executions import PROBED_BY, WORKFLOW_QUEUE, Execution
 from st_ops.model.status import Status
@@ -71,6 +73,7 @@ class WorkflowEngine:
         starting: Starting,
         lease: WorkerSettings,
         sweep_seconds: float,
+        metrics: Metrics | None = None,
     ) -> None:
         """``lease`` says how long silence means death, and how often to show life."""
         self._database = database
@@ -82,6 +85,7 @@ class WorkflowEngine:
         self._configs = configs
         self._live = live
         self._starting = starting
+        self._metrics = metrics or Metrics()
         self._lost = False
         #: Workflows to begin, or to go on with after their engine was lost. Set by two threads.
         self._take_up: set[str] = set()
@@ -278,6 +282,8 @@ class WorkflowEngine:
         if wanted:
             wishes = [task_request(workflow, live.state.runs[fact.run], fact) for fact in wanted]
             self._requests.request_in(tx, wishes, bells)
+            tasks = self._metrics.tasks_requested.labels(workflow.action)
+            bells.after.append(partial(tasks.inc, len(wishes)))
         if workflow.status in _ASKED:
             self._cascade(tx, workflow, bells)
         moves = _status_moves(workflow, live.state.status)

@@ -23,6 +23,7 @@ from st_ops.executions.requests import Requests
 from st_ops.expressions.jinja import Templates
 from st_ops.intake.accept import Intake
 from st_ops.intake.sources import SOURCES
+from st_ops.metrics import Metrics
 from st_ops.model.events import TriggerInstance
 from st_ops.model.resources import Rule
 from st_ops.model.status import Status
@@ -122,12 +123,13 @@ class ApiStage:
         migrate.upgrade(self.database)
         self.bus = KombuBus("memory://", namespace=f"api-{home.name}")
         self.catalog = Catalog(self.database)
-        self.intake = Intake(self.database, self.bus, self.catalog)
+        self.metrics = Metrics()
+        self.intake = Intake(self.database, self.bus, self.catalog, self.metrics)
         self.box = SecretBox.from_file(home / "keys")
         self.tokens = Tokens(self.database, self.box.signing_key)
         self.key_values = KeyValues(self.database, self.box)
         limits = Limits(Templates())
-        self.lifecycle = Lifecycle(self.database, self.bus, self.catalog, limits)
+        self.lifecycle = Lifecycle(self.database, self.bus, self.catalog, limits, self.metrics)
         parameters = ParameterRendering(self.key_values, self.box, lambda pack: {})
         self.requests = Requests(self.database, self.bus, self.catalog, self.lifecycle, parameters, limits)
         self.registrar = Registrar(self.database, self.bus, [self.packs])
@@ -146,6 +148,7 @@ class ApiStage:
                 box=self.box,
                 packs=self.registrar,
                 test_rule=_test_rule,
+                metrics=self.metrics,
                 artifacts=self.artifacts,
                 sources=SOURCES,
             )

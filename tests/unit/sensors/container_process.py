@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from st_ops.sensors.state import Phase
+from st_ops.model.sensors import Phase
 from tests.unit.sensors.stage import Stage
 
 

@@ -14,11 +14,11 @@ from st_ops.intake.accept import Intake
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import TriggerInstance
 from st_ops.model.resources import Pack, Resource, Rule, RuleAction, RuleTrigger, SensorType, TriggerType
+from st_ops.model.sensors import Phase, SensorState
 from st_ops.packs.catalog import Catalog
 from st_ops.security.key_values import KeyValues
 from st_ops.security.secrets import SecretBox
 from st_ops.sensors.container import SensorContainer
-from st_ops.sensors.state import Phase, SensorState
 from st_ops.settings import Settings
 from st_ops.store import events, migrate, registry
 from st_ops.store.database import Database

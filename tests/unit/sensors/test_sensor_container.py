@@ -16,8 +16,8 @@ from st_ops.intake.accept import Intake
 from st_ops.model.events import Accepted, NewEvent, trigger_ref_for
 from st_ops.model.identity import now
 from st_ops.model.resources import SensorType, TriggerType
+from st_ops.model.sensors import Phase
 from st_ops.sensors.container import EXIT_TRIGGER, SPAWN_TRIGGER
-from st_ops.sensors.state import Phase
 from st_ops.store import events, registry
 from tests.unit.sensors.stage import Stage, is_alive
 from tests.waiting import eventually

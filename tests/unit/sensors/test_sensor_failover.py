@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from st_ops.model.identity import new_id
-from st_ops.sensors.state import Phase
+from st_ops.model.sensors import Phase
 from st_ops.store import workers
 from tests.unit.sensors.stage import Stage, is_alive
 from tests.waiting import eventually

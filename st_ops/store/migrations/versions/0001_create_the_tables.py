@@ -267,6 +267,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
     )
     op.create_table(
+        "sensor_state",
+        sa.Column("ref", sa.Text(), nullable=False),
+        sa.Column("owner", sa.String(length=24), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("phase", sa.String(length=16), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("ref", name=op.f("pk_sensor_state")),
+    )
+    op.create_table(
         "output",
         sa.Column("execution_id", sa.String(length=24), nullable=False),
         sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
@@ -381,6 +391,7 @@ def downgrade() -> None:
         "pack",
         "rejected_event",
         "resource",
+        "sensor_state",
         "token",
         "worker",
         "workflow_log",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
+
+from st_ops.model.base import Model, Moment
 
 
 class Phase(StrEnum):
@@ -21,20 +21,19 @@ class Phase(StrEnum):
     BACKING_OFF = "backing off"
 
 
-@dataclass(frozen=True, kw_only=True)
-class SensorState:
+class SensorState(Model):
     """One sensor as its container sees it. Times are UTC."""
 
     ref: str
     phase: Phase
     #: Of the running process; None when there is none.
     pid: int | None = None
-    started_at: datetime | None = None
+    started_at: Moment | None = None
     #: Deaths since this container first ran it.
     restarts: int = 0
     #: Why it ended last, or could not be started: a sentence; "" when nothing went wrong.
     reason: str = ""
-    next_start_at: datetime | None = None
+    next_start_at: Moment | None = None
     #: Events accepted from it, and when the last one was.
     events: int = 0
-    last_event_at: datetime | None = None
+    last_event_at: Moment | None = None
