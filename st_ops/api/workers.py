@@ -11,10 +11,11 @@ from st_ops.api.answers import Json
 from st_ops.api.auth import Caller
 from st_ops.api.fields import Wanted
 from st_ops.api.paging import Paged
-from st_ops.api.services import Services
+from st_ops.api.services import ApiServices, Services
 from st_ops.errors import Conflict, Forbidden, NotFound
 from st_ops.model.executions import Execution
 from st_ops.model.records import AuditEntry, Worker
+from st_ops.security.tokens import Identity
 from st_ops.store import audit, workers
 from st_ops.store.database import Tx
 
@@ -40,15 +41,25 @@ def get_worker(services: Services, worker_id: str) -> Response:
 @router.post("/workers/{worker_id}/drain")
 def drain_worker(services: Services, caller: Caller, worker_id: str) -> Response:
     """Ask a worker to take no more work and to end what it has."""
+    return _set_draining(services, caller, worker_id, True)
+
+
+@router.post("/workers/{worker_id}/resume")
+def resume_worker(services: Services, caller: Caller, worker_id: str) -> Response:
+    """Ask a worker that drains to take work again."""
+    return _set_draining(services, caller, worker_id, False)
+
+
+def _set_draining(services: ApiServices, caller: Identity, worker_id: str, draining: bool) -> Response:
     if not caller.admin:
-        raise Forbidden("Only an administrator may drain a worker.")
+        raise Forbidden("Only an administrator may drain a worker, or let it take work again.")
     with services.database.write() as tx:
         kind = _get(tx, worker_id).kind
         if kind != "runner":
             raise Conflict(f"Only workers that run actions can be drained; {worker_id} is of kind '{kind}'.")
-        workers.set_draining(tx, worker_id)
-        entry = AuditEntry(actor=caller.user, verb="draining", kind="worker", subject_id=worker_id)
-        audit.record(tx, [entry])
+        workers.set_draining(tx, worker_id, draining)
+        verb = "draining" if draining else "resumed"
+        audit.record(tx, [AuditEntry(actor=caller.user, verb=verb, kind="worker", subject_id=worker_id)])
         return Json(_get(tx, worker_id).model_dump())
 
 

@@ -46,18 +46,30 @@ def list_(
     rule: Annotated[str | None, typer.Option(help="Only started by this rule.")] = None,
     trigger_instance: Annotated[str | None, typer.Option(help="Only started by this event.")] = None,
     run_key: Annotated[str | None, typer.Option(help="Only with this run key.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="The tasks of workflows too.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="The tasks of workflows too, as with any of the options above.")
+    ] = False,
     limit: Limit = 50,
     output: Output = Form.TABLE,
     home: Home = None,
 ) -> None:
-    """List executions, newest first."""
+    """List executions, newest first. Tasks of workflows are listed only when something particular is asked for."""
+    filters = {
+        "action": action, "status": status, "rule": rule, "trigger_instance": trigger_instance, "run_key": run_key,
+    }  # fmt: skip
+    tasks_too = all_ or any(filters.values())
     with connect(home) as client:
         found = client.get(
-            "/executions", action=action, status=status, rule=rule, trigger_instance=trigger_instance, run_key=run_key,
-            parent=None if all_ else "null", limit=limit, include_attributes=_LISTED if output is Form.TABLE else None,
+            "/executions", **filters, parent=None if tasks_too else "null", limit=limit,
+            include_attributes=_LISTED if output is Form.TABLE else None,
         )  # fmt: skip
     show(output, found, lambda: rows(found, _COLUMNS, "There are no such executions."))
+    if output is Form.TABLE and found and not all_:
+        note(
+            "Tasks of workflows are among them."
+            if tasks_too
+            else "Without the tasks of workflows: see --all."
+        )
 
 
 @app.command()

@@ -50,6 +50,8 @@ GROUPS = (
 
 for command in COMMANDS:
     app.command()(command)
+# Beside `run`, whose way of showing things it shares.
+executions.app.command("re-run")(run.re_run)
 for group in GROUPS:
     app.add_typer(group)
 

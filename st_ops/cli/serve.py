@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from st_ops.cli.options import Home
+from st_ops.cli.options import OwnHome
 
 Bind = Annotated[str | None, typer.Option(help="Address the API listens on.", show_default="127.0.0.1")]
 Port = Annotated[
@@ -20,7 +20,7 @@ Dev = Annotated[bool, typer.Option("--dev", help="Read packs anew when their fil
 
 
 def up(
-    bind: Bind = None, port: Port = None, packs: Packs = None, dev: Dev = False, home: Home = None
+    bind: Bind = None, port: Port = None, packs: Packs = None, dev: Dev = False, home: OwnHome = None
 ) -> None:
     """Run the whole platform until Ctrl-C."""
     from st_ops import server
@@ -50,7 +50,7 @@ def serve(
         int | None,
         typer.Option(min=1, max=65535, help="Without api: port of GET /metrics.", show_default="none"),
     ] = None,
-    home: Home = None,
+    home: OwnHome = None,
 ) -> None:
     """Run stages until told to stop; any number of processes of each, on any number of hosts."""
     from st_ops import server

@@ -73,3 +73,13 @@ def drain(
     with connect(home) as client:
         client.post(f"/workers/{worker_id}/drain")
     note(f"Worker {worker_id} takes no more work.")
+
+
+@app.command()
+def resume(
+    worker_id: Annotated[str, typer.Argument(help="Id of the worker.", metavar="ID")], home: Home = None
+) -> None:
+    """Let a worker that drains take work again."""
+    with connect(home) as client:
+        client.post(f"/workers/{worker_id}/resume")
+    note(f"Worker {worker_id} takes work again.")

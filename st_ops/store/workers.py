@@ -45,9 +45,9 @@ def heartbeat(tx: Tx, worker_id: str, lease_seconds: float) -> bool:
     return tx.execute(update(worker).where(worker.c.id == worker_id).values(values)).rowcount == 1
 
 
-def set_draining(tx: Tx, worker_id: str) -> bool:
-    """Ask a worker to take no more work; False when there is no such worker."""
-    return tx.execute(update(worker).where(worker.c.id == worker_id).values(draining=True)).rowcount == 1
+def set_draining(tx: Tx, worker_id: str, draining: bool = True) -> bool:
+    """Ask a worker to take no more work, or to take work again; False when there is no such worker."""
+    return tx.execute(update(worker).where(worker.c.id == worker_id).values(draining=draining)).rowcount == 1
 
 
 def get(tx: Tx, worker_id: str) -> Worker | None:
