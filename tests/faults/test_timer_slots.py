@@ -17,8 +17,8 @@ from st_ops.model.resources import Rule, RuleAction, RuleTrigger
 from st_ops.schedules.timers import INTERVAL
 from st_ops.store import events, registry
 from st_ops.store.database import Database
-from tests.waiting import eventually
 from tests.contract.stores import open_store
+from tests.waiting import eventually
 
 EVERY_SECOND = {"unit": "seconds", "delta": 1}
 REF = trigger_ref_for(INTERVAL, EVERY_SECOND)
