@@ -49,7 +49,7 @@ def list_sensors(
     silent = services.settings.sensors.lease_seconds
 
     def shape(item: SensorType, mask: Mask, identifier: str) -> dict[str, Any]:
-        return {**sensor_shape(item, mask, identifier), "state": _state(states.get(item.ref), silent)}
+        return {**sensor_shape(item, mask, identifier), "state": state_of(states.get(item.ref), silent)}
 
     return page_of_content(found, page, fields, shape)
 
@@ -60,7 +60,7 @@ def get_sensor(services: Services, registry: Registry, fields: Wanted, ref: str)
     entry = registry.get("sensor", ref)
     with services.database.read() as tx:
         told = sensors.find(tx).get(entry.item.ref)
-    state = _state(told, services.settings.sensors.lease_seconds)
+    state = state_of(told, services.settings.sensors.lease_seconds)
     return Json(fields.choose({**_shape(entry), "state": state}))
 
 
@@ -75,7 +75,7 @@ def change_sensor(
     return Json(_shape(entry))
 
 
-def _state(told: tuple[SensorState, str, datetime] | None, silent: float) -> dict[str, Any]:
+def state_of(told: tuple[SensorState, str, datetime] | None, silent: float) -> dict[str, Any]:
     """How a sensor is, for people; ``silent``: seconds after which its container counts as gone."""
     if told is None:
         return {"phase": "not running"}
