@@ -61,6 +61,7 @@ from st_ops.workflows.definitions import Definitions
 from st_ops.workflows.engine import WorkflowEngine
 from st_ops.workflows.live import LiveWorkflows
 from st_ops.workflows.rendering import Rendering
+from st_ops.workflows.secrets import Secrets
 from st_ops.workflows.starting import Starting
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class Platform:
         self.intake = Intake(self.database, self.bus, self.catalog, self.metrics)
         self.limits = Limits(Templates(self.key_values.decrypt))
         self.lifecycle = Lifecycle(self.database, self.bus, self.catalog, self.limits, self.metrics)
-        self.parameters = ParameterRendering(self.key_values, self.box, self.configs)
+        self.parameters = ParameterRendering(self.key_values, self.box, self.configs, self.configs.secrets)
         self.requests = Requests(
             self.database, self.bus, self.catalog, self.lifecycle, self.parameters, self.limits
         )
@@ -204,6 +205,7 @@ class Platform:
             self.configs.secrets,
             self.environments.for_run,
             self.limits,
+            self.box,
         )
         sweep = self.settings.bus.sweep_seconds
         running = Running(jobs, runners, rooms, writer, settings)
@@ -225,10 +227,11 @@ class Platform:
         rendering = Rendering(Templates(self.key_values.decrypt))
         definitions = Definitions()
         live = LiveWorkflows(definitions, rendering, self.box)
-        starting = Starting(definitions, live, self._run_values, lambda: self.url)
+        starting = Starting(definitions, live, self._run_values, self.parameters.hidden_in, lambda: self.url)
+        secrets = Secrets(self.box, self.configs.secrets)
         return [WorkflowEngine(
             self.database, self.bus, self.catalog, self.lifecycle, self.requests, self.key_values, self.configs,
-            live, starting, self.settings.worker, self.settings.bus.sweep_seconds, self.metrics,
+            secrets, live, starting, self.settings.worker, self.settings.bus.sweep_seconds, self.metrics,
         )]  # fmt: skip
 
     def _run_values(self, execution: Execution) -> Object:

@@ -19,6 +19,7 @@ from st_ops.api.shapes import ExecutionShapes, runner_of, unregistered
 from st_ops.errors import Forbidden, InvalidInput, NotFound
 from st_ops.executions.requests import Request
 from st_ops.model.base import Model, Object
+from st_ops.model.executions import HIDDEN
 from st_ops.model.status import Status
 from st_ops.store import history
 
@@ -124,8 +125,11 @@ def re_run(
         first = find_one(tx, execution_id, result=False)
     # The first run's parameters are rendered already (hence literal), and its secrets still sealed.
     parameters: dict[str, Any] = {} if no_merge else dict(first.parameters)
+    context: dict[str, Any] = {"re-run": {"ref": first.id}}
+    if HIDDEN in first.context and not no_merge:
+        context[HIDDEN] = first.context[HIDDEN]
     wish = Request(
         action=first.action, parameters={**parameters, **wanted.parameters}, user=user_for(caller, wanted.user),
-        context={"re-run": {"ref": first.id}}, delay=wanted.delay or 0, notify=first.notify, literal=True,
+        context=context, delay=wanted.delay or 0, notify=first.notify, literal=True,
     )  # fmt: skip
     return requested(services, wish)

@@ -14,7 +14,7 @@ from st_ops.api.fields import Fields
 from st_ops.api.masking import Mask
 from st_ops.expressions.parameter_schema import effective_schema
 from st_ops.model.events import TriggerInstance
-from st_ops.model.executions import Execution
+from st_ops.model.executions import HIDDEN, Execution
 from st_ops.model.identity import iso
 from st_ops.model.resources import Action
 from st_ops.model.runner_types import RUNNER_TYPES, RunnerType
@@ -107,6 +107,7 @@ class ExecutionShapes:
     def _context(self, entry: Execution) -> dict[str, Any]:
         trace = {**(entry.context.get("trace_context") or {}), "id_": entry.trace_id}
         context = {"user": entry.user, **entry.context, "trace_context": trace}
+        context.pop(HIDDEN, None)
         if entry.parent_id and "parent" not in context:
             context["parent"] = {"execution_id": entry.parent_id}
         return dict(self._mask.value(context))

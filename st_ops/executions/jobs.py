@@ -10,11 +10,13 @@ from st_ops.executions.parameters import ParameterRendering
 from st_ops.expressions.masker import Masker
 from st_ops.expressions.masking import secret_values
 from st_ops.expressions.parameter_schema import schema_of
-from st_ops.model.executions import Execution
+from st_ops.model.executions import HIDDEN, Execution
 from st_ops.model.resources import Action, Pack
 from st_ops.model.runner_types import resolve
 from st_ops.packs.catalog import Catalog
 from st_ops.runners.base import Job
+from st_ops.security.results import seal_result
+from st_ops.security.secrets import SecretBox
 from st_ops.security.tokens import Tokens
 
 #: Seconds that the token of an action outlives its timeout, and its life when there is none.
@@ -35,6 +37,7 @@ class Jobs:
         secret_config: Callable[[str], list[Any]],
         interpreter: Callable[[str], str],
         limits: Limits,
+        box: SecretBox,
     ) -> None:
         """``configs``, ``secret_config`` and ``interpreter`` answer, for a pack's ref, its resolved config,
         the secret values in it, and the Python that runs it.
@@ -47,6 +50,7 @@ class Jobs:
         self._secret_config = secret_config
         self._interpreter = interpreter
         self._limits = limits
+        self._box = box
 
     def prepare(self, execution: Execution, masker: Masker, room: str = "") -> Job:
         """The job of a claimed execution, whose artifact folder is ``room``; ``masker`` learns its secrets.
@@ -56,12 +60,17 @@ class Jobs:
         snapshot = self._catalog.cached()
         action = snapshot.action(execution.action)
         pack = snapshot.packs.get(action.pack)
-        values = self._parameters.for_run(
-            action, execution.parameters, user=execution.user, context=execution.context
-        )
+        if HIDDEN in execution.context:
+            masker.add(self._parameters.hidden_in(execution.context))
+            context = {key: value for key, value in execution.context.items() if key != HIDDEN}
+            execution = execution.model_copy(update={"context": context})
+        with self._parameters.noting() as decrypted:
+            values = self._parameters.for_run(
+                action, execution.parameters, user=execution.user, context=execution.context
+            )
         runner = resolve(action.runner_type)
-        schema = schema_of(action)
-        masker.add([*secret_values(schema, values), *self._secret_config(action.pack)])
+        secret = secret_values(schema_of(action), values)
+        masker.add([*decrypted, *secret, *self._secret_config(action.pack)])
         runner_values = {key: value for key, value in values.items() if key in runner.parameters}
         # The request's word counts before a policy's, a policy's before the action's.
         timeout = (
@@ -81,6 +90,15 @@ class Jobs:
             preload=_preload(pack), artifacts=room, keep_workdir=bool(execution.context.get("keep_workdir")),
             hide=masker.add,
         )  # fmt: skip
+
+    def seal_result(self, execution: Execution, result: Any, masker: Masker) -> Any:
+        """The result as it is stored: its secret outputs sealed, for later tasks; ``masker`` learns them."""
+        action = self._catalog.cached().actions.get(execution.action)
+        if action is None or not action.output_schema:
+            return result
+        return seal_result(
+            self._box, action, resolve(action.runner_type), result, lambda value: masker.add([value])
+        )
 
     def _environment(self, execution: Execution, action: Action, timeout: float | None) -> dict[str, str]:
         seconds = float(timeout) + _TOKEN_MARGIN if timeout else _TOKEN_SECONDS

@@ -17,6 +17,7 @@ from st_ops.logs import facts
 from st_ops.model.executions import Execution, Outcome
 from st_ops.model.status import Status
 from st_ops.runners.base import Runner, Stop
+from st_ops.security.secrets import is_sealed
 from st_ops.settings import WorkerSettings
 from st_ops.store.executions import Move
 from st_ops.store.types import dumps
@@ -102,7 +103,9 @@ class Running:
         self._rooms.remove(locations)
 
     def _move(self, execution: Execution, outcome: Outcome, masker: Masker, worker_id: str) -> Move:
-        result, reason, status = masker.value(outcome.result), masker.text(outcome.reason), outcome.status
+        # Sealed first: a secret output is wanted by later tasks as it is, but nowhere in the clear beside it.
+        sealed = self._jobs.seal_result(execution, outcome.result, masker)
+        result, reason, status = masker.value(sealed, is_sealed), masker.text(outcome.reason), outcome.status
         size = len(dumps(result))
         if size > self._settings.result_bytes:
             limit = self._settings.result_bytes

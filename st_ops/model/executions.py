@@ -19,6 +19,10 @@ PROBED_BY = "probe"
 PROBE_OF = "probe_of"
 
 
+#: Key of an execution's context: texts, sealed, that its run must not show although no schema calls them secret.
+HIDDEN = "hidden"
+
+
 class TaskIdentity(Model):
     """Which task of which workflow an execution is. ``key`` is unique in its workflow: task, route, item and try."""
 

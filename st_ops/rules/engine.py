@@ -209,11 +209,12 @@ class RulesEngine:
         context = _context(event, rule, pack)
         action = snapshot.actions.get(rule.action.ref)
         try:
-            parameters = render_action(
-                rule, event, self._key_values.lookup, templates=self._templates,
-                schema=schema_of(action) if action else None, context=context, config=self._configs(pack),
-                user=RULES_USER,
-            )  # fmt: skip
+            with self._key_values.noting() as decrypted:
+                parameters = render_action(
+                    rule, event, self._key_values.lookup, templates=self._templates,
+                    schema=schema_of(action) if action else None, context=context, config=self._configs(pack),
+                    user=RULES_USER,
+                )  # fmt: skip
         except (ExpressionError, UserError) as exc:
             return None, f"A parameter of action '{rule.action.ref}' could not be rendered: {exc}"
         try:
@@ -223,7 +224,8 @@ class RulesEngine:
             )  # fmt: skip
         except (ExpressionError, UserError) as exc:
             return None, f"The run key could not be rendered: {exc}"
-        return _request(event, rule, parameters, context, run_key), ""
+        wish = _request(event, rule, parameters, context, run_key)
+        return wish.model_copy(update={"hidden": decrypted}) if decrypted else wish, ""
 
 
 def _context(event: TriggerInstance, rule: Rule, pack: str) -> Object:

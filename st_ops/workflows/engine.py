@@ -17,14 +17,12 @@ from st_ops.bus.loop import EngineLoop
 from st_ops.errors import Conflict, Unavailable
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.requests import Requests
-from st_ops.expressions.masker import Masker
 from st_ops.logs import facts as log_facts
 from st_ops.metrics import Metrics
 from st_ops.model.bells import Topic
-from st_ops.model.executions import PROBED_BY, WORKFLOW_QUEUE, Execution
+from st_ops.model.executions import PROBED_BY, WORKFLOW_QUEUE, Execution, Outcome
 from st_ops.model.status import Status
 from st_ops.packs.catalog import Catalog
-from st_ops.packs.config import secrets_of
 from st_ops.security.key_values import KeyValues
 from st_ops.settings import WorkerSettings
 from st_ops.store import executions, tasks, workers
@@ -35,6 +33,7 @@ from st_ops.workflows import facts as f
 from st_ops.workflows import signals as s
 from st_ops.workflows.live import Live, LiveWorkflows
 from st_ops.workflows.outcome import outcome
+from st_ops.workflows.secrets import Secrets
 from st_ops.workflows.starting import Starting
 from st_ops.workflows.tasks import task_request
 from st_ops.workflows.world import StoreWorld
@@ -69,6 +68,7 @@ class WorkflowEngine:
         requests: Requests,
         key_values: KeyValues,
         configs: Callable[[str], Mapping[str, Any]],
+        secrets: Secrets,
         live: LiveWorkflows,
         starting: Starting,
         lease: WorkerSettings,
@@ -83,6 +83,7 @@ class WorkflowEngine:
         self._requests = requests
         self._key_values = key_values
         self._configs = configs
+        self._secrets = secrets
         self._live = live
         self._starting = starting
         self._metrics = metrics or Metrics()
@@ -236,7 +237,7 @@ class WorkflowEngine:
         tasks.mark_noticed(tx, [child.id for child in children if child.status.terminal])
         if workflow.status.terminal:
             return True
-        world = StoreWorld(tx, workflow, self._key_values, self._configs)
+        world = StoreWorld(tx, workflow, self._key_values, self._configs, self._secrets)
         live = self._live.get(tx, workflow_id)
         signals: list[s.Signal] = []
         if live is None:
@@ -250,8 +251,11 @@ class WorkflowEngine:
         signals += self._resumed(tx, workflow_id, live)
         if workflow.status in _ASKED:
             signals.append(_ASKED[workflow.status])
-        decided = [fact for signal in signals for fact in live.conductor.decide(live.state, signal, world)]
-        self._live.append(tx, workflow_id, live, decided)
+        with self._key_values.noting() as decrypted:
+            decided = [
+                fact for signal in signals for fact in live.conductor.decide(live.state, signal, world)
+            ]
+        self._live.append(tx, workflow_id, live, decided, {*world.hidden, *decrypted})
         self._carry_out(tx, workflow, live, world, decided, bells)
         return live.state.finished
 
@@ -280,7 +284,7 @@ class WorkflowEngine:
         """Write what the facts entail."""
         wanted = [fact for fact in decided if isinstance(fact, f.TaskRequested)]
         if wanted:
-            wishes = [task_request(workflow, live.state.runs[fact.run], fact) for fact in wanted]
+            wishes = [task_request(workflow, live.state.runs[fact.run], fact, live.hidden) for fact in wanted]
             self._requests.request_in(tx, wishes, bells)
             tasks = self._metrics.tasks_requested.labels(workflow.action)
             bells.after.append(partial(tasks.inc, len(wishes)))
@@ -291,19 +295,19 @@ class WorkflowEngine:
             end = outcome(live.graph, live.state, world)
             late = end.status is Status.CANCELED and workflow.reason.startswith(_TIMEOUT)
             status, reason = (Status.TIMEOUT, workflow.reason) if late else (end.status, end.reason)
-            masker = self._masker(workflow)
-            moves = [_move(workflow, status, masker.text(reason), result=masker.value(end.result))]
+            shown = self._shown(
+                workflow, Outcome(status=status, result=end.result, reason=reason), live, world
+            )
+            moves = [_move(workflow, status, shown.reason, result=shown.result)]
         for done in self._lifecycle.move_in(tx, moves, bells):
             if done.refused:
                 log.warning("%s", done.refused, extra=log_facts(execution_id=workflow.id))
 
-    def _masker(self, workflow: Execution) -> Masker:
-        """Hides what is secret of the workflow's parameters and of its pack's config, as workers do for actions."""
-        snapshot = self._catalog.cached()
-        action, pack = snapshot.actions.get(workflow.action), snapshot.packs.get(_pack(workflow))
-        hidden = self._starting.secrets(workflow, action) if action else []
-        config = secrets_of(pack.config_schema, self._configs(pack.ref)) if pack else ()
-        return Masker([*hidden, *config])
+    def _shown(self, workflow: Execution, end: Outcome, live: Live, world: StoreWorld) -> Outcome:
+        """The end of a workflow without its secrets, as workers leave them out of what actions return."""
+        action = self._catalog.cached().actions.get(workflow.action)
+        hidden = {*live.hidden, *world.hidden, *self._secrets.of_config(_pack(workflow))}
+        return self._secrets.end(action, end, hidden)
 
     def _cascade(self, tx: Tx, workflow: Execution, bells: Bells) -> None:
         """Cancel every unfinished child; pause or resume those that are workflows."""

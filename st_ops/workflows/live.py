@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from st_ops.workflows.state import State
 
 #: The first row of every log: the definition the workflow runs by, whatever becomes of the pack's file.
 DEFINITION = "definition"
+#: A row with texts, sealed, that the workflow must not show from here on.
+HIDDEN = "hidden"
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Live:
     state: State = field(default_factory=State)
     position: int = 0
     sealed: bool = False
+    #: Texts that the workflow has worked with and must not show.
+    hidden: set[str] = field(default_factory=set)
 
 
 class LiveWorkflows:
@@ -70,14 +74,28 @@ class LiveWorkflows:
             raise ValueError(
                 f"The definition in the log of workflow {workflow_id} does not compile: {errors}"
             )
-        state = replay(f.load(kind, key, self._box.open_values(data)) for kind, key, data in rows[1:])
-        live = Live(graph, Conductor(graph, self._rendering), state, len(rows), head["sealed"])
+        told = [(kind, key, self._box.open_values(data)) for kind, key, data in rows[1:]]
+        state = replay(f.load(kind, key, data) for kind, key, data in told if kind != HIDDEN)
+        hidden = {text for kind, _, data in told if kind == HIDDEN for text in data}
+        sealed = head["sealed"] or bool(hidden)
+        live = Live(graph, Conductor(graph, self._rendering), state, len(rows), sealed, hidden)
         self._put(workflow_id, live)
         return live
 
-    def append(self, tx: Tx, workflow_id: str, live: Live, facts: Sequence[f.Fact]) -> None:
-        """Store what was decided. Raises Conflict when another engine went on with this workflow."""
-        rows = [(fact.kind, fact.key, self._data(live, fact)) for fact in facts]
+    def append(
+        self, tx: Tx, workflow_id: str, live: Live, facts: Sequence[f.Fact], hidden: Collection[str] = ()
+    ) -> None:
+        """Store what was decided. Raises Conflict when another engine went on with this workflow.
+
+        ``hidden``: texts that the workflow has come to know meanwhile; from here on its log is sealed.
+        """
+        rows: list[workflow_log.Entry] = []
+        new = set(hidden) - live.hidden
+        if new:
+            live.hidden |= new
+            live.sealed = True
+            rows.append((HIDDEN, "", self._box.seal_value(sorted(new))))
+        rows += [(fact.kind, fact.key, self._data(live, fact)) for fact in facts]
         workflow_log.append(tx, workflow_id, live.position, rows)
         live.position += len(rows)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from st_ops.errors import ExpressionError, InvalidInput, StOpsError
+from st_ops.errors import ExpressionError, InvalidInput
 from st_ops.expressions.masking import secret_names, secret_values
 from st_ops.expressions.parameter_schema import schema_of
 from st_ops.model.base import Object
-from st_ops.model.executions import Execution
-from st_ops.model.resources import Action
+from st_ops.model.executions import HIDDEN, Execution
 from st_ops.model.runner_types import resolve
 from st_ops.packs.catalog import Snapshot
 from st_ops.store.database import Tx
@@ -27,9 +26,13 @@ class Starting:
         definitions: Definitions,
         live: LiveWorkflows,
         values: Callable[[Execution], Object],
+        hidden_in: Callable[[Object], Iterable[str]],
         api_url: Callable[[], str],
     ) -> None:
-        """``values`` answers an execution's parameters as a run gets them: opened, defaults filled in, cast."""
+        """``values`` answers an execution's parameters as a run gets them: opened, defaults filled in, cast;
+        ``hidden_in`` the texts that an execution with such a context must not show.
+        """
+        self._hidden_in = hidden_in
         self._definitions = definitions
         self._live = live
         self._values = values
@@ -53,12 +56,15 @@ class Starting:
         if graph is None or errors:
             return None, errors
         try:
-            self._inputs(workflow)
+            inputs = self._inputs(workflow)
         except (InvalidInput, ExpressionError) as exc:
             return None, [_content(str(exc))]
+        hidden = {*secret_values(schema_of(action), inputs), *self._hidden_in(workflow.context)}
         # A log that could hold a secret in the clear is sealed.
         sealed = bool(secret_names(action.parameters)) or "decrypt" in text
-        return self._live.begin(tx, workflow.id, graph, text, sealed=sealed), []
+        live = self._live.begin(tx, workflow.id, graph, text, sealed=sealed)
+        self._live.append(tx, workflow.id, live, [], hidden)
+        return live, []
 
     def signal(self, workflow: Execution) -> s.Start:
         """The first signal: the parameters, and what Orquesta shows as ``ctx().st2`` and ``ctx().parent``."""
@@ -74,19 +80,11 @@ class Starting:
         for name in ("api_user", "source_channel"):
             if name in workflow.context:
                 platform[name] = workflow.context[name]
+        own = {key: value for key, value in workflow.context.items() if key != HIDDEN}
         return s.Start(
             inputs=self._inputs(workflow),
-            context={"st2": platform, "parent": workflow.context.get("parent", workflow.context)},
+            context={"st2": platform, "parent": own.get("parent", own)},
         )
-
-    def secrets(self, workflow: Execution, action: Action) -> list[Any]:
-        """The values of its secret parameters."""
-        try:
-            values = self._values(workflow)
-        except StOpsError:
-            # A default that can no longer be rendered: what it once gave is not known any more.
-            values = {}
-        return list(secret_values(schema_of(action), values))
 
     def _inputs(self, workflow: Execution) -> Object:
         """The action's parameters. One that has neither value nor default is left to the workflow's own default."""
