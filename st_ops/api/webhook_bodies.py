@@ -32,9 +32,11 @@ _SECRET_HEADERS = frozenset(
 def parse_body(headers: Mapping[str, str], raw: bytes) -> Any:
     """A body as JSON, or as a form's fields. Raises InvalidInput.
 
-    Whatever is no form is read as JSON: several monitoring systems send JSON as ``text/plain``.
+    Whatever is no form is read as JSON: several monitoring systems send JSON as ``text/plain``, and curl says
+    that it sends a form unless told otherwise.
     """
-    if headers.get("content-type", "").partition(";")[0].strip() == "application/x-www-form-urlencoded":
+    said = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if said == "application/x-www-form-urlencoded" and not raw.lstrip().startswith((b"{", b"[")):
         try:
             fields = parse_qs(raw.decode(), keep_blank_values=True, strict_parsing=bool(raw))
         except ValueError as exc:

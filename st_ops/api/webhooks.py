@@ -139,15 +139,13 @@ class Webhooks:
         return events
 
     async def _accept(self, events: Sequence[NewEvent]) -> list[Accepted]:
-        """Hand all to intake before waiting, so that they share a commit; answers after it."""
-        futures = []
-        for event in events:
-            try:
-                futures.append(self._intake.accept(event))
-            except NotFound:
-                # The registry may have changed this very moment; what intake knows is as old as the last look.
-                await to_thread.run_sync(self._catalog.current)
-                futures.append(self._intake.accept(event))
+        """Hand all to intake, or none when one is wrong, before waiting: they share a commit; answers after it."""
+        try:
+            futures = self._intake.accept_all(events)
+        except NotFound:
+            # The registry may have changed this very moment; what intake knows is as old as the last look.
+            await to_thread.run_sync(self._catalog.current)
+            futures = self._intake.accept_all(events)
         return await self._arrivals.all_of(futures)
 
 

@@ -16,7 +16,7 @@ from st_ops.metrics import Metrics
 from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import Accepted, NewEvent, TriggerInstance
 from st_ops.model.records import AuditEntry
-from st_ops.packs.catalog import Catalog
+from st_ops.packs.catalog import Catalog, Snapshot
 from st_ops.store import audit, events
 from st_ops.store.database import Database, Tx
 from st_ops.store.group_commit import GroupCommit
@@ -52,23 +52,17 @@ class Intake:
         Raises NotFound for an unknown trigger type, InvalidInput for a payload that breaks its schema,
         Unavailable (also from the future) when the store is away.
         """
-        self._validate(event)
-        return self._commit.submit(_instance(event))
+        return self.accept_all([event])[0]
 
-    def _validate(self, event: NewEvent) -> None:
-        trigger_types = self._catalog.cached().trigger_types
-        kind = trigger_types.get(event.trigger)
-        if kind is None:
-            if not self._catalog.cached().knows_trigger(event.trigger):
-                raise NotFound("trigger", event.trigger, "'st-ops trigger list' shows what there is.")
-            return
-        if kind.payload_schema:
-            try:
-                validate_payload(kind.payload_schema, event.payload)
-            except InvalidInput as exc:
-                raise InvalidInput(
-                    f"The payload for trigger '{event.trigger}' is not valid: {exc}", where=exc.where
-                ) from exc
+    def accept_all(self, many: Sequence[NewEvent]) -> list[Future[Accepted]]:
+        """Take events that belong together; each future as ``accept`` answers it.
+
+        Raises as ``accept`` does for the first that is wrong; then none is taken.
+        """
+        snapshot = self._catalog.cached()
+        for event in many:
+            _validate(snapshot, event)
+        return [self._commit.submit(_instance(event)) for event in many]
 
     def _write(self, tx: Tx, batch: Sequence[TriggerInstance]) -> list[Accepted]:
         self._batch = batch
@@ -80,6 +74,23 @@ class Intake:
             self._bus.publish(Bell(topic=Topic.EVENT_ACCEPTED, ids=fresh))
         for entry, answer in zip(self._batch, answers, strict=True):
             self._metrics.observe_event(entry.source, answer.duplicate)
+
+
+def _validate(snapshot: Snapshot, event: NewEvent) -> None:
+    kind = snapshot.type_of(event.trigger)
+    if kind is None:
+        if not snapshot.knows_trigger(event.trigger):
+            raise NotFound("trigger", event.trigger, "'st-ops trigger list' shows what there is.")
+        return
+    if not kind.payload_schema:
+        return
+    try:
+        validate_payload(kind.payload_schema, event.payload)
+    except InvalidInput as exc:
+        of_type = "" if kind.ref == event.trigger else f" (of type '{kind.ref}')"
+        raise InvalidInput(
+            f"The payload for trigger '{event.trigger}'{of_type} is not valid: {exc}", where=exc.where
+        ) from exc
 
 
 def emit(tx: Tx, items: Sequence[NewEvent], trace_id: str = "") -> list[Accepted]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from st_ops.errors import NotFound
 from st_ops.model.events import trigger_ref_for
@@ -25,8 +25,8 @@ class Snapshot:
     sensors: Mapping[str, SensorType]
     rules: Mapping[str, Rule]
     policies: Mapping[str, Policy]
-    #: Refs of the triggers that enabled rules with trigger parameters listen to.
-    triggers: frozenset[str] = frozenset()
+    #: Ref of every trigger that some rule makes of a trigger type (the type itself, or with parameters) → that type.
+    trigger_types_of: Mapping[str, str] = field(default_factory=dict)
     #: Refs of the trigger types that some enabled rule listens to.
     listened: frozenset[str] = frozenset()
     #: Refs of the actions whose success some action requires.
@@ -34,7 +34,11 @@ class Snapshot:
 
     def knows_trigger(self, ref: str) -> bool:
         """True when ``ref`` names a trigger type, or a trigger that some rule made of one."""
-        return ref in self.trigger_types or ref in self.triggers
+        return ref in self.trigger_types or ref in self.trigger_types_of
+
+    def type_of(self, ref: str) -> TriggerType | None:
+        """The trigger type that ``ref`` names or is a trigger of; None when there is none."""
+        return self.trigger_types.get(ref) or self.trigger_types.get(self.trigger_types_of.get(ref, ""))
 
     def action(self, ref: str) -> Action:
         """One action. Raises NotFound."""
@@ -80,9 +84,10 @@ def _read(tx: Tx, version: int) -> Snapshot:
         sensors={entry.ref: entry for entry in registry.sensors(tx)},
         rules=rules,
         policies={entry.ref: entry for entry in registry.policies(tx)},
-        triggers=frozenset(
-            trigger_ref_for(entry.trigger.type, entry.trigger.parameters) for entry in rules.values()
-        ),
+        trigger_types_of={
+            trigger_ref_for(entry.trigger.type, entry.trigger.parameters): entry.trigger.type
+            for entry in rules.values()
+        },
         listened=frozenset(entry.trigger.type for entry in rules.values() if entry.enabled),
         required=frozenset(
             wanted.action

@@ -10,6 +10,9 @@ import httpx
 import orjson
 import pytest
 
+from st_ops.api.webhook_names import webhook_triggers
+from st_ops.errors import InvalidInput, NotFound
+from st_ops.model.events import NewEvent, trigger_ref_for
 from st_ops.store import events
 from tests.unit.api.api_stage import ApiStage
 
@@ -229,3 +232,49 @@ def test_a_bug_on_the_way_of_an_event_is_a_500_that_names_its_request(
     assert answer.status_code == 500
     assert "bug-7" in answer.json()["faultstring"]
     assert "no such luck" not in answer.text
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", None])
+def test_json_is_read_as_json_whatever_curl_calls_it(stage: ApiStage, kind: str | None):
+    headers = {} if kind is None else {"Content-Type": kind}
+    for sent, name in (
+        (b' {"who": "Ada"}', "hook/one"),
+        (b'{"trigger": "demo.thing", "payload": {"size": 1}}', "st2"),
+    ):
+        answer = stage.user.post(f"/v1/webhooks/{name}", content=sent, headers=headers)
+        assert answer.status_code == 202, answer.text
+    broken = stage.user.post("/v1/webhooks/hook/one", content=b'{"who"', headers=headers)
+    assert (broken.status_code, "not valid JSON" in broken.json()["faultstring"]) == (400, True)
+
+
+def test_the_payload_of_a_trigger_with_parameters_is_checked_as_its_type_says(stage: ApiStage):
+    snapshot = stage.catalog.current()
+    (ref,) = webhook_triggers(snapshot)["hook/one"]
+    assert ref != "core.st2.webhook"
+    assert snapshot.type_of(ref) == snapshot.trigger_types["core.st2.webhook"]
+    rule = {
+        "name": "sized", "pack": "demo", "enabled": True, "action": {"ref": "core.noop"},
+        "trigger": {"type": "demo.thing", "parameters": {"of": "sizes"}},
+    }  # fmt: skip
+    made = stage.user.post("/v1/rules", json=rule).json()
+    sized = trigger_ref_for("demo.thing", {"of": "sizes"})
+    wrong = stage.user.post("/v1/webhooks/st2", json={"trigger": sized, "payload": {"size": "big"}})
+    assert wrong.status_code == 400
+    assert f"'{sized}' (of type 'demo.thing') is not valid: size:" in wrong.json()["faultstring"]
+    right = stage.user.post("/v1/webhooks/st2", json={"trigger": sized, "payload": {"size": 1}})
+    assert right.status_code == 202
+    stage.user.delete(f"/v1/rules/{made['ref']}")
+
+
+def test_of_a_body_that_makes_several_events_none_is_stored_when_one_is_wrong(stage: ApiStage):
+    def stored() -> int:
+        return int(stage.user.get("/v1/triggerinstances?limit=1").headers["X-Total-Count"])
+
+    before = stored()
+    good, bad = (NewEvent(trigger="demo.thing", payload={"size": size}) for size in (1, "big"))
+    with pytest.raises(InvalidInput, match="size"):
+        stage.intake.accept_all([good, bad])
+    with pytest.raises(NotFound, match=r"demo\.nothing"):
+        stage.intake.accept_all([good, NewEvent(trigger="demo.nothing")])
+    assert len([future.result(10) for future in stage.intake.accept_all([good, good])]) == 2
+    assert stored() == before + 2
