@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
+
+from st_ops.runners.text import loads
 
 _HEADER = struct.Struct(">I")
 
@@ -19,43 +20,38 @@ def frame(message: Mapping[str, Any]) -> bytes:
 
 
 class Frames:
-    """Takes bytes as they come and gives whole messages. A frame larger than ``limit`` bytes is skipped and told of."""
+    """Takes bytes as they come and gives whole messages.
+
+    A job sends no frame larger than ``limit`` bytes by our means (``sandbox/python_child.py``); where one seems to
+    come, something else writes on its channel. That is told as ``{"type": "babble"}``, and nothing follows.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._buffer = bytearray()
-        self._skip = 0
+        self._over = False
 
     def feed(self, data: bytes) -> Iterator[Mapping[str, Any]]:
-        """The messages that ``data`` completes. Something that is no JSON object ends the job's say: it is left out."""
+        """The messages that ``data`` completes."""
+        if self._over:
+            return
         self._buffer += data
-        while True:
-            if self._skip:
-                cut = min(self._skip, len(self._buffer))
-                del self._buffer[:cut]
-                self._skip -= cut
-            if self._skip or len(self._buffer) < _HEADER.size:
-                return
+        while len(self._buffer) >= _HEADER.size:
             (size,) = _HEADER.unpack_from(self._buffer)
-            if size > self._limit:
-                self._skip = size + _HEADER.size
-                yield {"type": "result", "result_too_large": size}
-                continue
-            if len(self._buffer) < _HEADER.size + size:
+            if size <= self._limit and len(self._buffer) < _HEADER.size + size:
                 return
-            body = bytes(self._buffer[_HEADER.size : _HEADER.size + size])
+            message = _parse(bytes(self._buffer[_HEADER.size : _HEADER.size + size]))
             del self._buffer[: _HEADER.size + size]
-            message = _parse(body)
-            if isinstance(message, dict):
-                yield message
+            if size > self._limit or not isinstance(message, dict):
+                self._over = True
+                self._buffer.clear()
+                yield {"type": "babble"}
+                return
+            yield message
 
 
 def _parse(body: bytes) -> object:
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return json.loads(body)  # NaN and integers beyond 64 bits are Python's, not orjson's
+        return loads(body)
     except ValueError:
         return None

@@ -21,6 +21,7 @@ from st_ops.model.status import Status
 from st_ops.runners.base import Console, Job, Stop
 from st_ops.runners.http_guard import Refused, check_lists, check_redirect
 from st_ops.runners.options import RunnerOptions
+from st_ops.runners.text import loads
 
 #: Seconds, when neither the action nor the runner says.
 _TIMEOUT = 60.0
@@ -207,7 +208,7 @@ def _cast(body: object) -> object:
     if not isinstance(body, str):
         return body
     try:
-        return json.loads(body)
+        return loads(body)
     except ValueError:
         try:
             return ast.literal_eval(body)
@@ -231,7 +232,7 @@ def _result(response: httpx.Response, content: bytes) -> dict[str, Any]:
     parsed = False
     if response.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
         with contextlib.suppress(ValueError):
-            body, parsed = json.loads(body), True
+            body, parsed = loads(body), True
     headers: dict[str, str] = {}
     for raw_name, raw_value in response.headers.raw:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 
 from st_ops.runners.base import Console, Stream
+from st_ops.runners.text import clean
 
 #: A line longer than this (bytes) is handed on in pieces.
 PIECE = 64 * 1024
@@ -63,12 +64,13 @@ class Output:
 
     @property
     def text(self) -> str:
-        """Everything kept so far; bytes that are not UTF-8 appear as U+FFFD."""
+        """Everything kept so far; bytes that are not UTF-8, and NULs, appear as U+FFFD."""
         return "".join(self._kept)
 
     def _hand_on(self, text: str) -> None:
         if not text:
             return
+        text = clean(text)
         self._kept.append(text)
         if self._prefix:
             text = "".join(self._prefix + line for line in text.splitlines(keepends=True))

@@ -8,6 +8,7 @@ still means the same process.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -264,8 +265,22 @@ def describe_end(ended: Ended, limits: Mapping[str, float]) -> str:
         return f"It ended with exit code {ended.exit_code}." if ended.exit_code else ""
     name = signal.Signals(-ended.exit_code).name
     cause = {
-        "SIGXCPU": f": it used more than its {limits.get('cpu_seconds', 0):g} s of CPU time",
-        "SIGXFSZ": f": it wrote a file larger than its {limits.get('file_mb', 0):g} MB",
+        "SIGXCPU": f": it used more than its {limits.get('cpu_seconds', 0):g} s of CPU time (limits.cpu_seconds)",
+        "SIGXFSZ": f": it wrote a file larger than its {limits.get('file_mb', 0):g} MB (limits.file_mb)",
         "SIGKILL": " from outside; the kernel does so when memory runs out",
     }.get(name, "")
     return f"It was killed by {name}{cause}."
+
+
+def exceeded(error: str, limits: Mapping[str, float]) -> str:
+    """Which limit an exception tells of, in a sentence; "" for none. ``error`` is ``<its type>: <its message>``."""
+    signs = {
+        "MemoryError": ("memory_mb", "It asked for more than its {:g} MB of memory"),
+        f"[Errno {errno.ENOMEM}]": ("memory_mb", "It asked for more than its {:g} MB of memory"),
+        f"[Errno {errno.EFBIG}]": ("file_mb", "It wrote a file larger than its {:g} MB"),
+        f"[Errno {errno.EMFILE}]": ("open_files", "It opened more than its {:g} files at once"),
+    }
+    for sign, (name, text) in signs.items():
+        if limits.get(name) and (error.startswith(sign) or error.partition(": ")[2].startswith(sign)):
+            return f"{text.format(limits[name])} (limits.{name})."
+    return ""

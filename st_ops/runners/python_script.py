@@ -18,11 +18,17 @@ from st_ops.runners.process import Assignment, Ended
 from st_ops.runners.sandbox.handle import SandboxGone
 from st_ops.runners.sandbox.pool import SHARED, SandboxPool
 from st_ops.runners.shell import timeout_text
+from st_ops.runners.text import sentence
 
 log = logging.getLogger(__name__)
 
 #: What StackStorm reports as the result of an action that gave none.
 NO_RESULT = "None"
+
+_NOTHING_SAID = (
+    "The action's process ended without giving a result: it left by os._exit, or closed the descriptor on which a "
+    "result is given."
+)
 
 
 class PythonScriptRunner:
@@ -126,10 +132,13 @@ class PythonScriptRunner:
             )
         elif said and ended.exit_code == 0:
             status = Status.SUCCEEDED if said["status"] == "succeeded" else Status.FAILED
+        elif (ended.message or {}).get("type") == "babble":
+            error = "What the action's process said on its channel is no message."
         elif ended.exit_code == 0:
-            error = "The action's process ended without giving a result."
+            error = _NOTHING_SAID
         else:
-            error = str((said or {}).get("error") or process.describe_end(ended, limits))
+            raised = sentence(str((said or {}).get("error") or ""))
+            error = process.exceeded(raised, limits) or raised or process.describe_end(ended, limits)
         result = {
             "result": NO_RESULT if said is None or said.get("result_too_large") else said.get("result"),
             "exit_code": _TIMED_OUT if status is Status.TIMEOUT else ended.exit_code,

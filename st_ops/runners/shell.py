@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import os
 import re
@@ -22,6 +21,7 @@ from st_ops.runners.environment import job_environment
 from st_ops.runners.options import RunnerOptions
 from st_ops.runners.process import Assignment, Ended
 from st_ops.runners.sandbox.pool import PROGRAMS, SandboxPool
+from st_ops.runners.text import loads
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def parsed(text: str) -> Any:
     if text[:1] not in _JSON_STARTS:
         return text
     try:
-        return json.loads(text)
+        return loads(text)
     except ValueError:
         return text
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-import json
 import uuid
+
+# By name, so that an action that puts something else into the module is still heard.
+from json import dumps, loads
 from typing import Any
 
 
@@ -16,7 +18,7 @@ def plain(value: Any) -> Any:
     NaN and infinities, which JSON has not, become None.
     """
     try:
-        return json.loads(json.dumps(value, default=_convert, allow_nan=False))
+        return loads(dumps(value, default=_convert, allow_nan=False))
     except ValueError:  # NaN, or a value that contains itself
         return _without_nan(value)
     except (TypeError, RecursionError):
@@ -25,7 +27,7 @@ def plain(value: Any) -> Any:
 
 def _without_nan(value: Any) -> Any:
     try:
-        return json.loads(json.dumps(value, default=_convert), parse_constant=lambda _name: None)
+        return loads(dumps(value, default=_convert), parse_constant=lambda _name: None)
     except (TypeError, ValueError, RecursionError):
         return str(value)
 

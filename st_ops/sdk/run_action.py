@@ -14,11 +14,13 @@ sentence, when the action raised something. The contract is StackStorm's (refere
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
+import resource
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping
 
 from st_ops.sdk.actions import ActionFailed
 from st_ops.sdk.context import Context, PackConfig, Platform
@@ -41,6 +43,7 @@ _INVALID_STATUS_TEXT = (
 
 def run(job: Mapping[str, Any], platform: Platform) -> dict[str, Any]:
     """Run ``job`` to its end and give its outcome. Nothing the action raises gets out of here."""
+    more_memory = memory_reserve()
     try:
         target = find_entry(
             load(job["file"], job.get("pack_path", "")), job.get("entry", ""), ACTION_METHODS, "action"
@@ -55,6 +58,8 @@ def run(job: Mapping[str, Any], platform: Platform) -> dict[str, Any]:
     except SystemExit as leave:
         return _exit_outcome(leave)
     except BaseException as error:  # noqa: BLE001  # the edge of the child: whatever it was, the platform hears of it
+        if isinstance(error, MemoryError):
+            more_memory()
         _print_traceback()
         said = f"{type(error).__name__}: {error}"
         return {"status": "failed", "result": NO_RESULT, "exit_code": 1, "error": said}
@@ -110,6 +115,16 @@ def _exit_outcome(leave: SystemExit) -> dict[str, Any]:
         code = 1
     code = (code or 0) & 0xFF
     return {"status": "failed" if code else "succeeded", "result": NO_RESULT, "exit_code": code}
+
+
+def memory_reserve() -> Callable[[], None]:
+    """What to call after a MemoryError, to have some more in which to tell of it.
+
+    It raises the limit to the hard one, which lies above it. It is no function of ours: with no memory left there is
+    none for a frame either.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    return functools.partial(resource.setrlimit, resource.RLIMIT_DATA, (hard, hard))
 
 
 def _print_traceback() -> None:

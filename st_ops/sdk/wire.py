@@ -11,12 +11,14 @@ Standard library only, Python 3.8 and later: this file also runs in the virtuale
 
 from __future__ import annotations
 
-import json
-import os
 import select
 import struct
 import threading
 import time
+
+# By name, so that an action that puts something else into these modules can still be heard.
+from json import dumps, loads
+from os import close, read, write
 from typing import Any, Dict, Mapping
 
 Message = Dict[str, Any]
@@ -75,7 +77,10 @@ class Channel:
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send one message. Raises TypeError when it is not JSON, FrameTooLarge, or ChannelClosed."""
-        body = json.dumps(message).encode("utf-8")
+        self.send_json(dumps(message).encode("utf-8"))
+
+    def send_json(self, body: bytes) -> None:
+        """Send the message of which ``body`` is the JSON text. Raises FrameTooLarge, or ChannelClosed."""
         if len(body) > self._limit:
             raise FrameTooLarge(len(body), self._limit)
         with self._sending:
@@ -127,7 +132,7 @@ class Channel:
         """Close the descriptors. Idempotent."""
         with self._sending:
             for fd in {self._read_fd, self._write_fd} - {-1}:
-                os.close(fd)
+                close(fd)
             self._read_fd = self._write_fd = -1
 
     def _reply_to(self, number: int) -> Message:
@@ -187,7 +192,7 @@ class Channel:
         if size > self._limit:
             _skip(self._read_fd, size)
             raise FrameTooLarge(size, self._limit)
-        message = json.loads(_read_exactly(self._read_fd, size).decode("utf-8"))
+        message = loads(_read_exactly(self._read_fd, size).decode("utf-8"))
         if not isinstance(message, dict):
             raise ValueError(f"A message must be a JSON object, not {type(message).__name__}.")
         return message
@@ -196,12 +201,12 @@ class Channel:
 def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view) :]
+        view = view[write(fd, view) :]
 
 
 def _read_some(fd: int, size: int) -> bytes:
     try:
-        data = os.read(fd, min(size, _CHUNK))
+        data = read(fd, min(size, _CHUNK))
     except OSError as error:
         raise ChannelClosed(f"The other side of the channel is gone: {error}") from error
     if not data:

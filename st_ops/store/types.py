@@ -52,15 +52,21 @@ def dumps(value: Any) -> str:
         return orjson.dumps(_plain(value), option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def _plain(value: Any) -> Any:
+#: Levels of lists and objects that are written of a value that orjson, which stops at 254, cannot write.
+_DEEPEST = 200
+
+
+def _plain(value: Any, levels: int = _DEEPEST) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
+    if isinstance(value, (dict, list, tuple, set, frozenset)) and not levels:
+        return f"(nested deeper than {_DEEPEST} levels)"
     if isinstance(value, dict):
-        return {_plain(str(key)): _plain(entry) for key, entry in value.items()}
+        return {_plain(str(key)): _plain(entry, levels - 1) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(entry) for entry in value]
+        return [_plain(entry, levels - 1) for entry in value]
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:
-        return float(value)
+        return float(value) if value.bit_length() < 1024 else str(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return str(value)

@@ -22,6 +22,9 @@ import os
 import resource
 import select
 import struct
+
+# By name: whatever an action puts in its place, a child must never come back as a second parent.
+from os import _exit
 from typing import Any, Mapping, NoReturn, Sequence
 
 from st_ops.runners.sandbox import kernel
@@ -34,6 +37,10 @@ _CHANNEL_FD = 900
 
 _MB = 1024 * 1024
 
+#: How far the hard limit lies above the one that counts. For CPU time, since SIGXCPU at the soft limit is what tells
+#: the reader why, and the hard one ends those who ignore it; for memory, so that its want can be told of.
+_SLACK = {resource.RLIMIT_CPU: 1, resource.RLIMIT_DATA: 64 * _MB}
+
 
 def run(parent: int, stdout: int, stderr: int, channel_fd: int, workdir: str, keep: bool) -> NoReturn:
     """Be the process of one job: never returns. ``parent`` is the pid of the sandbox that forked us."""
@@ -41,7 +48,7 @@ def run(parent: int, stdout: int, stderr: int, channel_fd: int, workdir: str, ke
     try:
         code = _run(parent, stdout, stderr, channel_fd, workdir, keep)
     finally:
-        os._exit(code)
+        _exit(code)
 
 
 def _run(parent: int, stdout: int, stderr: int, channel_fd: int, workdir: str, keep: bool) -> int:
@@ -133,9 +140,8 @@ def _limit(limits: Mapping[str, Any]) -> None:
 def _set_limit(what: int, value: int) -> None:
     hard = resource.getrlimit(what)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    # SIGXCPU at the soft limit is what tells the reader why; the hard one is for those who ignore it.
-    slack = 1 if what == resource.RLIMIT_CPU and value != hard else 0
-    resource.setrlimit(what, (value, value + slack))
+    upper = value + _SLACK.get(what, 0)
+    resource.setrlimit(what, (value, upper if hard == resource.RLIM_INFINITY else min(upper, hard)))
 
 
 def _exec(channel: int, spec: Mapping[str, Any]) -> int:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
-import os
 import sys
 import threading
+
+# By name, so that an action that puts something else into the module does not keep its folder from being deleted.
+from os import chdir, rmdir
 from typing import Any, Callable, Mapping
 
 from st_ops.sdk import run_action
@@ -22,13 +24,13 @@ def run(channel_fd: int, spec: Mapping[str, Any], remove: str) -> int:
     gc.enable()
     sys.argv = [spec["job"]["file"]]
     _reseed()
-    channel = Channel(channel_fd)
+    channel = Channel(channel_fd, limit=spec["result_bytes"])
     outcome = run_action.run(spec["job"], channel)
-    _tell(channel, {"type": "result", **outcome}, spec["result_bytes"])
+    code = _tell(channel, outcome)
     _finish_like_an_interpreter()
     if remove:
-        _remove(remove)
-    return int(outcome["exit_code"])
+        _attempt(lambda: _remove(remove))
+    return code
 
 
 def _reseed() -> None:
@@ -38,16 +40,34 @@ def _reseed() -> None:
         numpy_random.seed()
 
 
-def _tell(channel: Channel, message: Mapping[str, Any], result_bytes: int) -> None:
+def _tell(channel: Channel, outcome: Mapping[str, Any]) -> int:
+    """Hand over the outcome of the action, or why that is not possible; the exit code."""
+    more_memory = run_action.memory_reserve()
     try:
-        Channel(channel.fileno(), limit=result_bytes).send(message)
+        channel.send({"type": "result", **outcome})
     except FrameTooLarge as error:
-        channel.send({**message, "result": None, "result_too_large": error.size})
+        channel.send({"type": "result", **outcome, "result": None, "result_too_large": error.size})
     except ChannelClosed:
         with contextlib.suppress(OSError, ValueError):  # it may have closed stderr as well
             sys.stderr.write(
                 "The result could not be handed over: the action closed the sandbox's descriptor.\n"
             )
+    except BaseException as error:  # noqa: BLE001 - the action may have broken anything, and the platform hears of it
+        if isinstance(error, MemoryError):
+            more_memory()
+        return _tell_plainly(channel, error)
+    return int(outcome["exit_code"])
+
+
+def _tell_plainly(channel: Channel, error: BaseException) -> int:
+    """Say by the plainest means that there is no saying the result."""
+    said = f"{type(error).__name__}: {error}"
+    safe = "".join(sign if sign.isalnum() or sign in " .,:;_'()[]-" else "?" for sign in said[:300])
+    channel.send_json(
+        b'{"type": "result", "status": "failed", "result": "None", "exit_code": 1, "error": '
+        b"\"The action's result could not be handed over (" + safe.encode("ascii", "replace") + b')."}'
+    )
+    return 1
 
 
 def _finish_like_an_interpreter() -> None:
@@ -69,9 +89,9 @@ def _attempt(finish: Callable[[], object]) -> None:
 
 def _remove(folder: str) -> None:
     """Delete the job's folder, which in most cases nothing was put in."""
-    os.chdir("/")
+    chdir("/")
     try:
-        os.rmdir(folder)
+        rmdir(folder)
     except OSError:
         import shutil
 

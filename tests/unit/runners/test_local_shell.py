@@ -32,7 +32,14 @@ def test_a_command_that_succeeds_gives_its_output_without_the_last_line_end(
 
 @pytest.mark.parametrize(
     ("printed", "value"),
-    [('{"a": [1]}', {"a": [1]}), ("[1, 2]", [1, 2]), ("42", 42), ("{no", "{no"), ("", "")],
+    [
+        ('{"a": [1]}', {"a": [1]}),
+        ("[1, 2]", [1, 2]),
+        ("42", 42),
+        ("{no", "{no"),
+        ("", ""),
+        ("[" * 100_000, "[" * 100_000),
+    ],
 )
 def test_output_that_is_json_is_the_value_it_stands_for(printed: str, value: object):
     assert parsed(printed + "\n") == value
@@ -167,6 +174,10 @@ def test_bytes_that_are_no_text_are_shown_as_such(shell: LocalShellRunner, lines
     assert outcome.result["stdout"] == "a\ufffdb\nä"
 
 
+def test_a_nul_is_no_text_either(shell: LocalShellRunner, lines: Lines):
+    assert shell.run(shell_job(r"printf 'a\000b'"), lines, Stop()).result["stdout"] == "a\ufffdb"
+
+
 def test_lines_arrive_while_the_command_runs(shell: LocalShellRunner, lines: Lines, tmp_path: Path):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
@@ -189,7 +200,9 @@ def test_limits_hold_for_a_command(shell: LocalShellRunner, lines: Lines):
 
     job = shell_job("while :; do :; done", limits={"cpu_seconds": 1})
     outcome = shell.run(job, lines, Stop())
-    assert outcome.reason == "It was killed by SIGXCPU: it used more than its 1 s of CPU time."
+    assert outcome.reason == (
+        "It was killed by SIGXCPU: it used more than its 1 s of CPU time (limits.cpu_seconds)."
+    )
 
 
 def script_job(
