@@ -1,22 +1,21 @@
-"""Parts of one execution: its children, one attribute, its result as a file; and running it once more."""
+"""Parts of one execution: its children, one attribute; and running it once more."""
 
 from __future__ import annotations
 
-import gzip
 from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from st_ops.api.answers import Json, encode
+from st_ops.api.answers import Json
 from st_ops.api.auth import Caller
 from st_ops.api.execution_answers import find_one, mask_for, shaped
 from st_ops.api.executions import requested, user_for
 from st_ops.api.fields import Fields, Wanted
 from st_ops.api.masking import ShowSecrets, refuse_sealed
 from st_ops.api.services import Services
-from st_ops.api.shapes import ExecutionShapes, runner_of, unregistered
-from st_ops.errors import Forbidden, InvalidInput, NotFound
+from st_ops.api.shapes import ExecutionShapes
+from st_ops.errors import Forbidden, InvalidInput
 from st_ops.executions.requests import Request
 from st_ops.model.base import Model, Object
 from st_ops.model.executions import HIDDEN
@@ -68,32 +67,6 @@ def get_attribute(
         fields = Fields(include=(attribute,))
         shapes = ExecutionShapes(tx, services.catalog.current(tx), fields, mask_for(services, show_secrets))
         return Json(shapes.one(entry).get(attribute))
-
-
-@router.get("/executions/{execution_id}/result")
-def get_result(
-    services: Services,
-    show_secrets: ShowSecrets,
-    execution_id: str,
-    download: bool = False,
-    compress: bool = False,
-    pretty_format: bool = False,
-) -> Response:
-    """Its result as JSON, whatever its size; as a file when ``download``, gzipped when ``compress``."""
-    with services.database.read() as tx:
-        entry = find_one(tx, execution_id)
-        action = services.catalog.current(tx).actions.get(entry.action) or unregistered(entry)
-    if entry.result is None:
-        raise NotFound("result of execution", entry.id, f"It is {entry.status}.")
-    shown = mask_for(services, show_secrets).result(action, runner_of(entry), entry.result)
-    data = encode(shown, pretty=pretty_format)
-    headers: dict[str, str] = {}
-    if compress:
-        data = gzip.compress(data, 6)
-        headers["Content-Encoding"] = "gzip"
-    if download:
-        headers["Content-Disposition"] = f'attachment; filename="execution_{entry.id}_result.json"'
-    return Response(data, media_type="application/json", headers=headers)
 
 
 @router.post("/executions/{execution_id}/resolve")
