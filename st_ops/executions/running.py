@@ -59,7 +59,13 @@ class Running:
         cap = self._settings.output_bytes
         console = OutputConsole(self._writer, execution.id, execution.attempt, cap, masker)
         outcome, kept = self._in_room(execution, stop, console, masker)
-        move = self._move(execution, _after_stop(execution, outcome, stop), masker, worker_id)
+        outcome = _after_stop(execution, outcome, stop)
+        try:
+            move = self._move(execution, outcome, masker, worker_id)
+        except Exception as exc:  # the edge of a run: a result that breaks us must not hold its slot for ever
+            log.exception("A result cannot be recorded.", extra=facts(execution_id=execution.id))
+            why = f"the result of this run ({outcome.status}) cannot be recorded: {type(exc).__name__}: {exc}"
+            move = self._move(execution, _failed(why), masker, worker_id)
         console.close()
         return Report(execution, move, console.drain(), kept.artifacts)
 
