@@ -52,6 +52,9 @@ class NewExecution(Model):
         None, gt=0, description="Seconds it may take; counts before the action's own."
     )
     priority: int | None = Field(None, description="Higher ones start first; the action's own when left out.")
+    keep_workdir: bool = Field(
+        False, description="Leave the runs' temporary folders; their output says where they are."
+    )
     # StackStorm's clients send these; they decide nothing here.
     id: str | None = None
     status: str | None = None
@@ -154,6 +157,7 @@ def wish_of(body: NewExecution, caller: Identity, context: Object, key: str | No
         action=body.action, parameters=body.parameters, user=user_for(caller, body.user),
         context={**body.context, **context}, delay=body.delay or 0, notify=body.notify or {},
         run_key=body.run_key or key, retry=body.retry, timeout=body.timeout, priority=body.priority,
+        keep_workdir=body.keep_workdir,
     )  # fmt: skip
 
 

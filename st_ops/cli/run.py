@@ -39,6 +39,12 @@ def run(
     retry: Annotated[
         bool, typer.Option("--retry", help="With --run-key: run it anew when that run ended without success.")
     ] = False,
+    keep_workdir: Annotated[
+        bool,
+        typer.Option(
+            "--keep-workdir", help="Leave the temporary folders of the runs, and say where they are."
+        ),
+    ] = False,
     asynchronous: Asynchronous = False,
     user: User = None,
     delay: Delay = None,
@@ -53,6 +59,7 @@ def run(
         body = {
             "action": ref, "parameters": typed(parameters or [], schema_of(client, ref), f"Action '{ref}'"),
             "run_key": run_key, "retry": retry or None, "user": user, "delay": delay,
+            "keep_workdir": keep_workdir or None,
         }  # fmt: skip
         execution = client.post("/executions", _given(body))
         if asynchronous:
@@ -106,7 +113,19 @@ def _see_it_through(client: Client, execution: Mapping[str, Any], form: Form, li
         show(form, ended, lambda: detail(client, ended))
     elif ended["status"] != "succeeded":
         note(f"Execution {ended['id']} {ended['status']}. {ended.get('reason', '')}".rstrip())
+    if (ended.get("context") or {}).get("keep_workdir"):
+        _tell_workdirs(client, ended)
     end_with(ended)
+
+
+def _tell_workdirs(client: Client, execution: Mapping[str, Any]) -> None:
+    """Where the temporary folders are of an execution and all that it started: their workers say so."""
+    identifier = execution["id"]
+    started = client.get(f"/executions/{identifier}/children", include_attributes="id")
+    for one in (identifier, *(child["id"] for child in started)):
+        said = client.text(f"/executions/{one}/output", output_type="output")
+        for line in said.splitlines():
+            note(f"{one} {line}")
 
 
 def schema_of(client: Client, ref: str) -> dict[str, Any]:

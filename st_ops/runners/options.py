@@ -47,7 +47,6 @@ class RunnerOptions:
     tools: str = ""
     #: Folder for the temporary folders of runs; "" = one of our own in the system's.
     work_root: str = ""
-    keep_workdirs: bool = False
     #: Warm sandboxes kept at once; the one idle longest makes way for another.
     sandboxes: int = 16
     #: A sandbox without work for this long ends.

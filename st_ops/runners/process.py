@@ -58,6 +58,7 @@ class Assignment:
     pack: str = ""
     file: str = ""
     pack_path: str = ""
+    keep_workdir: bool = False
     describe: Callable[[Mapping[str, str]], Mapping[str, Any]]
     timeout: float | None
     grace_seconds: float
@@ -70,7 +71,9 @@ class Assignment:
 def run(pool: SandboxPool, work: Assignment, console: Console, stop: Stop) -> Ended:
     """Run ``work`` to its end. A sandbox that ends before it takes the job on is replaced, unnoticed."""
     for _try in range(3):
-        lent = pool.start(work.python, work.pack, file=work.file, pack_path=work.pack_path)
+        lent = pool.start(
+            work.python, work.pack, file=work.file, pack_path=work.pack_path, keep_workdir=work.keep_workdir
+        )
         watch = _Watch(lent, work, console, stop)
         try:
             ended = watch.until_over()
@@ -98,6 +101,7 @@ class _Watch:
         self._job = lent.job
         self._work = work
         self._stop = stop
+        self._console = console
         budget = Budget(work.output_bytes)
         self._outputs = {
             lent.job.stdout: Output(console, "stdout", budget),
@@ -235,6 +239,9 @@ class _Watch:
             self._stopped = self._stop.reason or "canceled"
         if "left" in report:
             log.warning("Processes of a run would not die: %s", report["left"])
+        if "workdir" in report:
+            place = f"{report['workdir']} on {socket.gethostname()}"
+            self._console.write("output", f"[the working directory of this run is kept: {place}]\n")
         if "error" in report:
             self._message = {"type": "setup_failed", "error": f"The run could not start: {report['error']}."}
         return Ended(

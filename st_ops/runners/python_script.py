@@ -57,6 +57,7 @@ class PythonScriptRunner:
             file=str(path) if job.preload else "",
             pack_path=job.pack_path,
             describe=lambda base: self._describe(job, str(path), entry, limits, base),
+            keep_workdir=job.keep_workdir,
             timeout=job.timeout,
             grace_seconds=self._options.grace_seconds,
             output_bytes=int(limits.get("output_bytes", self._options.output_bytes)),

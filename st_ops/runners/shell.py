@@ -67,6 +67,7 @@ class LocalShellRunner:
                 "stdin": f"{password}\n" if given.get("sudo") and password else "",
                 "limits": limits,
             },
+            keep_workdir=job.keep_workdir,
             timeout=job.timeout,
             grace_seconds=self._options.grace_seconds,
             output_bytes=int(limits.get("output_bytes", self._options.output_bytes)),

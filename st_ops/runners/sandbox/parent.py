@@ -4,7 +4,8 @@ It speaks with its worker over a SOCK_SEQPACKET socket, one JSON object a messag
 
 - ``{"start": n, "keep": bool, "file": …, "pack_path": …}`` with four descriptors: the child's
   stdout, stderr and channel, and a pipe on which the parent says ``s`` just before it forks and, when nothing of the
-  job is left, ``{"pid", "status" (as waitpid gives it), "cpu" (seconds), "rss_kb", "left" (pids that would not die)}``;
+  job is left, ``{"pid", "status" (as waitpid gives it), "cpu" (seconds), "rss_kb", "left" (pids that would not die),
+  "workdir" (when it is kept)}``;
 - ``{"stop": n, "grace": seconds}``: SIGTERM to all of the job's processes, SIGKILL after the grace period.
 
 **Nothing outlives a job.** Each child leads its own session and adopts its orphaned descendants (a subreaper), so
@@ -232,7 +233,9 @@ class Parent:
         return kernel.unknown_children(known, first, aged)
 
     def _report(self, job: Running) -> None:
-        if not job.keep:
+        if job.keep:
+            job.report["workdir"] = job.workdir
+        else:
             self._remove(job.workdir)
         _say(job.status_fd, job.report)
         os.close(job.status_fd)

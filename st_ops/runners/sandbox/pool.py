@@ -64,20 +64,24 @@ class SandboxPool:
         self._own_root = "" if options.work_root else tempfile.mkdtemp(prefix="st-ops-work-")
         self._work_root = options.work_root or self._own_root
         Path(self._work_root).mkdir(parents=True, exist_ok=True)
+        #: Somebody wants to look into the folder of a job.
+        self._keeps = False
         self._closed = False
 
-    def start(self, python: str, pack: str, *, file: str = "", pack_path: str = "") -> Lent:
+    def start(
+        self, python: str, pack: str, *, file: str = "", pack_path: str = "", keep_workdir: bool = False
+    ) -> Lent:
         """Start a job in the sandbox of ``pack`` under ``python`` ("" = ours); ``file`` is warmed up for.
 
+        With ``keep_workdir`` the job's folder stays, also when the pool is closed.
         Raises OSError when the interpreter cannot be run, and SandboxGone when sandboxes keep dying.
         """
         reason = SandboxGone("")
         for _try in range(3):
             kept = self._borrow(python or sys.executable, pack)
             try:
-                job = kept.sandbox.start(
-                    keep_workdir=self._options.keep_workdirs, file=file, pack_path=pack_path
-                )
+                job = kept.sandbox.start(keep_workdir=keep_workdir, file=file, pack_path=pack_path)
+                self._keeps |= keep_workdir
                 return Lent(kept.sandbox, job, kept, clean_environment(self._options, kept.mark))
             except SandboxGone as gone:
                 reason = gone
@@ -108,7 +112,7 @@ class SandboxPool:
             kept, self._kept, self._closed = list(self._kept.values()), {}, True
         for one in kept:
             one.sandbox.close()
-        if self._own_root:
+        if self._own_root and not self._keeps:
             shutil.rmtree(self._own_root, ignore_errors=True)
 
     def _borrow(self, python: str, pack: str) -> _Kept:
