@@ -17,13 +17,13 @@ from __future__ import annotations
 import inspect
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
 from types import FrameType
 from typing import Any, Dict, Mapping, Protocol
 
+from st_ops.sdk import boot
 from st_ops.sdk.actions import MARK
 from st_ops.sdk.context import Context, PackConfig
 from st_ops.sdk.modules import SENSOR_METHODS, find_entry, load, wants_context
@@ -254,12 +254,15 @@ def _apply(sensor: Sensor, op: str, trigger: Trigger) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """``python -m st_ops.sdk.run_sensor FD``: read the job from the channel on FD and run it."""
+    """``boot.py st_ops.sdk.run_sensor FD CONTAINER``: read the job from the channel on FD and run it.
+
+    CONTAINER is the pid of the process that started this one and without which it must not live.
+    """
+    boot.die_with(int(arguments[1]))
+    # What the sensor starts must not hold the channel open after the sensor's end.
+    os.set_inheritable(int(arguments[0]), False)
+    boot.leave_the_platform()
     channel = Channel(int(arguments[0]))
     job = channel.receive()
     assert job is not None  # without a timeout, receive gives a message or raises
     return run(job, channel)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from st_ops.bus.backoff import Backoff
@@ -21,6 +20,7 @@ from st_ops.errors import StOpsError, Unavailable
 from st_ops.expressions.masker import Masker
 from st_ops.logs import facts
 from st_ops.model.identity import now
+from st_ops.sdk import boot
 from st_ops.sdk.wire import Channel, ChannelClosed, FrameTooLarge, Message
 from st_ops.sensors.output import Output
 from st_ops.sensors.plan import Plan, Trigger
@@ -28,7 +28,8 @@ from st_ops.sensors.requests import SensorRequests, identified
 
 log = logging.getLogger(__name__)
 
-BOOT = Path(__file__).with_name("boot.py")
+#: Makes the SDK known to an interpreter that has nothing of ours installed, and runs the sensor.
+_BOOT = (boot.__file__, "st_ops.sdk.run_sensor")
 
 #: Requests of one sensor answered at once: its threads share commits, and a slow one does not hold up the others.
 _CONVERSATIONS = 4
@@ -241,7 +242,7 @@ def _spawn(plan: Plan, environment: Mapping[str, str]) -> tuple[socket.socket, s
     try:
         process = subprocess.Popen(
             # -I: neither PYTHON… variables nor the working directory decide what it imports.
-            [plan.interpreter, "-I", "-u", str(BOOT), str(theirs.fileno()), str(os.getpid())],
+            [plan.interpreter, "-I", "-u", *_BOOT, str(theirs.fileno()), str(os.getpid())],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(theirs.fileno(),),
             env=dict(environment), cwd=plan.pack_path, start_new_session=True,
         )  # fmt: skip

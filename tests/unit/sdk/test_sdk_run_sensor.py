@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -50,7 +51,14 @@ class Child:
         file.write_text(textwrap.dedent(code))
         ours, theirs = socket.socketpair()
         self.process = subprocess.Popen(
-            [sys.executable, "-I", str(BOOT), "st_ops.sdk.run_sensor", str(theirs.fileno())],
+            [
+                sys.executable,
+                "-I",
+                str(BOOT),
+                "st_ops.sdk.run_sensor",
+                str(theirs.fileno()),
+                str(os.getpid()),
+            ],
             pass_fds=(theirs.fileno(),),
             stderr=subprocess.PIPE,
             text=True,
