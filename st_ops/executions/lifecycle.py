@@ -16,6 +16,7 @@ import orjson
 from st_ops.bus.interface import Bus
 from st_ops.executions import probes, requirements
 from st_ops.executions.limits import Limits
+from st_ops.executions.pacing import too_soon
 from st_ops.expressions.masking import mask
 from st_ops.expressions.parameter_schema import schema_of
 from st_ops.intake.accept import emit
@@ -144,6 +145,15 @@ class Lifecycle:
             freed |= requirements.open_for(tx, over, self._catalog.cached().required)
             self.admit_in(tx, freed | slots.give_back(tx, again), bells)
         return done
+
+    def claim_in(
+        self, tx: Tx, worker_id: str, queues: Collection[str], labels: Collection[str], limit: int
+    ) -> list[Execution]:
+        """Let a worker take up to ``limit`` ready executions; those whose action's rate is used up are delayed."""
+        # Seen in this transaction, so that every claimed action is run as it is registered now.
+        snapshot = self._catalog.current(tx)
+        hold = partial(too_soon, tx, self._limits, snapshot)
+        return executions.claim(tx, worker_id, queues, labels, limit, hold=hold)
 
     def admit_in(self, tx: Tx, keys: Collection[str], bells: Bells) -> None:
         """Make ready what waits under these concurrency keys and has room now."""

@@ -189,9 +189,8 @@ class Worker:
         if workers.get(tx, self.membership.id) is None:
             # Declared lost: what it took now would be an orphan. The next heartbeat registers it anew.
             return []
-        # Seen in this transaction, so that every claimed action is run as it is registered now.
-        self._catalog.current(tx)
-        return executions.claim(tx, self.membership.id, self._settings.queues, self._settings.labels, free)
+        wanted = self._settings
+        return self._lifecycle.claim_in(tx, self.membership.id, wanted.queues, wanted.labels, free)
 
     def _record_one_by_one(self, reports: Sequence[Report]) -> None:
         """After a batch that could not be stored: one bad report must not hold up the others."""

@@ -7,7 +7,7 @@ fencing token, and writes the audit rows in the same transaction.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,9 @@ from st_ops.store.types import dumps
 
 #: Results up to this many bytes of JSON stay in the row; larger ones go compressed to a table of their own.
 INLINE_RESULT_BYTES = 32_768
+
+#: Why an execution waits whose action may not start more often.
+RATE_REASON = "rate limit"
 
 _LIGHT = [column for column in execution.c if column.name not in ("result", "task_key", "parent_notified")]
 _WHOLE = [column for column in execution.c if column.name not in ("task_key", "parent_notified")]
@@ -137,13 +140,38 @@ def _audit(
     )  # fmt: skip
 
 
+#: Answers, of executions about to be claimed, those that may not start yet: id → not before when.
+Hold = Callable[[Sequence[Execution]], Mapping[str, datetime]]
+
+
+def _hold_none(_candidates: Sequence[Execution]) -> Mapping[str, datetime]:
+    return {}
+
+
 def claim(
-    tx: Tx, worker_id: str, queues: Collection[str], labels: Collection[str], limit: int, *, actor: str = ""
-) -> list[Execution]:
+    tx: Tx, worker_id: str, queues: Collection[str], labels: Collection[str], limit: int, *, actor: str = "",
+    hold: Hold = _hold_none,
+) -> list[Execution]:  # fmt: skip
     """Take up to ``limit`` ready executions for this worker: they are running, under its lease and a new token.
 
-    Order: priority, then readiness, then age. Two workers never get the same one.
+    Order: priority, then readiness, then age. Two workers never get the same one. What ``hold`` names is not
+    claimed, but delayed until the moment it says.
     """
+    claimed: list[Execution] = []
+    while len(claimed) < limit:
+        candidates = _ready(tx, queues, set(labels), limit - len(claimed))
+        held = hold(candidates) if candidates else {}
+        _postpone(tx, [entry for entry in candidates if entry.id in held], held)
+        claimed += _taken(tx, [entry for entry in candidates if entry.id not in held], worker_id)
+        if not held:
+            break
+    by = actor or f"worker {worker_id}"
+    audit.record(tx, [_audit(entry, Status.RUNNING, by, "", {"token": entry.token}) for entry in claimed])
+    return claimed
+
+
+def _ready(tx: Tx, queues: Collection[str], labels: set[str], limit: int) -> list[Execution]:
+    """The next that a worker with these labels may claim, locked."""
     query = (
         select(*_WHOLE)
         .where(text(READY), execution.c.queue.in_(list(queues)), execution.c.ready_at <= now())
@@ -151,49 +179,42 @@ def claim(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    query = query.where(execution.c.needs.in_(_needs_met_by(tx, queues, labels)))
-    taken = [from_row(row) for row in tx.execute(query).mappings()]
-    if not taken:
-        return []
-    moment = now()
-    statement = (
-        update(execution)
-        .where(execution.c.id.in_([entry.id for entry in taken]))
-        .values(
-            status=Status.RUNNING.value,
-            worker_id=worker_id,
-            token=execution.c.token + 1,
-            attempt=execution.c.attempt + 1,
-            start_timestamp=moment,
-            reason="",
-        )
-    )
-    tx.execute(statement)
-    claimed = [
-        entry.model_copy(
-            update={
-                "status": Status.RUNNING,
-                "worker_id": worker_id,
-                "token": entry.token + 1,
-                "attempt": entry.attempt + 1,
-                "start_timestamp": moment,
-                "reason": "",
-            }
-        )
-        for entry in taken
-    ]
-    by = actor or f"worker {worker_id}"
-    audit.record(tx, [_audit(entry, Status.RUNNING, by, "", {"token": entry.token}) for entry in claimed])
-    return claimed
-
-
-def _needs_met_by(tx: Tx, queues: Collection[str], labels: Collection[str]) -> list[list[str]]:
-    """The needs of waiting executions that a worker with these labels meets: what it cannot run is never in its way."""
     if not labels:
-        return [[]]
-    there = select(execution.c.needs).where(text(READY), execution.c.queue.in_(list(queues))).distinct()
-    offered = set(labels)
-    return [[], *(needs for needs in tx.execute(there).scalars() if needs and offered.issuperset(needs))]
+        query = query.where(execution.c.needs == [])
+    while True:
+        found = [from_row(row) for row in tx.execute(query).mappings()]
+        unfit = {tuple(entry.needs) for entry in found if not labels.issuperset(entry.needs)}
+        if not unfit:
+            return found
+        # However many wait for other workers, they do not hide those that fit this one.
+        query = query.where(*(execution.c.needs != list(needs) for needs in unfit))
+
+
+def _postpone(tx: Tx, entries: Sequence[Execution], until: Mapping[str, datetime]) -> None:
+    """These start no sooner than said: their action's rate is used up."""
+    waiting = [entry for entry in entries if entry.status is not Status.DELAYED]
+    move(tx, [
+        Move(execution_id=entry.id, status=Status.DELAYED, reason=RATE_REASON, ready_at=until[entry.id])
+        for entry in waiting
+    ])  # fmt: skip
+    for entry in entries:
+        if entry.status is Status.DELAYED:
+            values = {"ready_at": until[entry.id], "reason": RATE_REASON}
+            tx.execute(update(execution).where(execution.c.id == entry.id).values(values))
+
+
+def _taken(tx: Tx, entries: Sequence[Execution], worker_id: str) -> list[Execution]:
+    """These, running."""
+    if not entries:
+        return []
+    common = {"status": Status.RUNNING, "worker_id": worker_id, "start_timestamp": now(), "reason": ""}
+    grown = {"token": execution.c.token + 1, "attempt": execution.c.attempt + 1}
+    ids = [entry.id for entry in entries]
+    tx.execute(update(execution).where(execution.c.id.in_(ids)).values({**common, **grown}))
+    return [
+        entry.model_copy(update={**common, "token": entry.token + 1, "attempt": entry.attempt + 1})
+        for entry in entries
+    ]
 
 
 def _as_wished(wish: Move, current: Execution) -> Move:

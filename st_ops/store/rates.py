@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, text
@@ -15,17 +16,44 @@ from st_ops.store.schema import rate
 
 def give(tx: Tx, key: str, wanted: Rate, moment: datetime) -> datetime:
     """The earliest start from ``moment`` on that keeps the rate; it is taken with this call."""
-    if tx.dialect.name == "postgresql":
-        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 2))"), {"key": key})
-    given: list[int] = tx.execute(select(rate.c.given).where(rate.c.key == key)).scalar_one_or_none() or []
+    given = _given(tx, key)
     start = moment
     if given:
         # In order: nobody starts before somebody who asked earlier.
         start = max(start, from_micros(given[-1]))
     if len(given) >= wanted.count:
         start = max(start, from_micros(given[-wanted.count]) + timedelta(seconds=wanted.seconds))
-    kept = [*given, micros(start)][-wanted.count :]
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    place = dialect.insert(rate).values(key=key, given=kept)
-    tx.execute(place.on_conflict_do_update(index_elements=["key"], set_={"given": kept}))
+    _keep(tx, key, [*given, micros(start)][-wanted.count :])
     return start
+
+
+def start(tx: Tx, key: str, wanted: Rate, moment: datetime, count: int) -> tuple[int, datetime]:
+    """Of ``count`` that would start at ``moment``, how many may; and when the next one may.
+
+    ``give`` promises times when executions are asked for; this keeps the rate when they really start, however many
+    came due while no worker was there.
+    """
+    key = f"started {key}"
+    given = _given(tx, key)
+    period = timedelta(seconds=wanted.seconds)
+    recent = [since for since in given if from_micros(since) + period > moment]
+    allowed = min(count, max(0, wanted.count - len(recent)))
+    starts = [*given, *[micros(moment)] * allowed][-wanted.count :]
+    if allowed:
+        _keep(tx, key, starts)
+    if len(starts) < wanted.count:
+        return allowed, moment
+    return allowed, max(moment, from_micros(starts[-wanted.count]) + period)
+
+
+def _given(tx: Tx, key: str) -> list[int]:
+    """What was given out under the key, which is ours until the commit."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 2))"), {"key": key})
+    return tx.execute(select(rate.c.given).where(rate.c.key == key)).scalar_one_or_none() or []
+
+
+def _keep(tx: Tx, key: str, given: Sequence[int]) -> None:
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    place = dialect.insert(rate).values(key=key, given=list(given))
+    tx.execute(place.on_conflict_do_update(index_elements=["key"], set_={"given": list(given)}))
