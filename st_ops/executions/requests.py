@@ -11,6 +11,7 @@ from pydantic import Field
 
 from st_ops.bus.interface import Bus
 from st_ops.errors import ExpressionError, IllegalMove, InvalidInput, NotFound, UserError
+from st_ops.executions.at_limit import cancel_moves, when_full
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
@@ -22,7 +23,7 @@ from st_ops.expressions.parameters import plain_defaults
 from st_ops.model.base import Model, Object
 from st_ops.model.executions import HIDDEN, PROBE_OF, PROBED_BY, WORKFLOW_QUEUE, Execution, TaskIdentity
 from st_ops.model.identity import new_id, now
-from st_ops.model.limits import OnLimit, SlotLimit
+from st_ops.model.limits import SlotLimit
 from st_ops.model.requirements import Requirement
 from st_ops.model.resources import Action
 from st_ops.model.runner_types import resolve
@@ -246,30 +247,10 @@ class Requests:
         # Others may have waited for a moment that has come meanwhile.
         self._lifecycle.admitted_in(tx, sorted(admitted - set(limited)), bells)
         waiting = set(limited) - admitted
-        moves = [move for key in sorted(waiting) for move in self._when_full(tx, key, limited[key])]
+        moves = [move for key in sorted(waiting) for move in when_full(tx, key, limited[key])]
         if moves:
             self._lifecycle.move_in(tx, moves, bells)
         return waiting
-
-    def _when_full(self, tx: Tx, execution_id: str, limits: Sequence[SlotLimit]) -> list[Move]:
-        """What follows for an execution that found a limit reached: nothing (it queues), its end, or others'."""
-        moves: list[Move] = []
-        for limit in limits:
-            holders = slots.holders(tx, limit.key)
-            if len(holders) < limit.limit or limit.on_limit is OnLimit.QUEUE:
-                continue
-            reason = f"{len(holders)} of {limit.limit} executions of '{limit.key}' are unfinished"
-            if limit.on_limit is OnLimit.CANCEL_RUNNING:
-                why = f"replaced by execution {execution_id} (concurrency '{limit.key}')"
-                oldest = holders[: len(holders) - limit.limit + 1]
-                moves += [move for holder in oldest for move in cancel_moves(holder, "concurrency", why)]
-                continue
-            status = Status.FAILED if limit.on_limit is OnLimit.FAIL else Status.CANCELED
-            moves.append(
-                Move(execution_id=execution_id, status=status, reason=reason, result={"error": reason})
-            )
-            break
-        return moves
 
     def _prepare(self, snapshot: Snapshot, wish: Request) -> Prepared:
         action = snapshot.action(wish.action)
@@ -398,14 +379,3 @@ class Requests:
             bells.canceling.append(execution_id)
         bells.ring(self._bus)
         return found
-
-
-def cancel_moves(execution_id: str, actor: str, reason: str) -> list[Move]:
-    """The moves that cancel an execution: of the two, the one that is legal where it stands."""
-    waiting = frozenset({Status.REQUESTED, Status.SCHEDULED, Status.DELAYED})
-    return [
-        Move(
-            execution_id=execution_id, status=Status.CANCELED, actor=actor, reason=reason, only_from=waiting
-        ),
-        Move(execution_id=execution_id, status=Status.CANCELING, actor=actor, reason=reason),
-    ]
