@@ -42,7 +42,8 @@ def now() -> datetime:
 
 def micros(moment: datetime) -> int:
     """Microseconds since 1970 of an aware ``moment``: how the store keeps times."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(value: int) -> datetime:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from st_ops.model.records import AuditEntry
 from st_ops.model.status import Status
 from st_ops.store.database import Tx
 from st_ops.store.schema import audit
 
+_INSERT = insert(audit)
+
 
 def record(tx: Tx, entries: Sequence[AuditEntry]) -> None:
     """Add ``entries``, in order."""
     if entries:
-        tx.execute(insert(audit), [entry.model_dump() for entry in entries])
+        # A row has an entry's very fields: nothing need be copied.
+        tx.execute(_INSERT, [entry.__dict__ for entry in entries])
 
 
 def find(
@@ -47,15 +50,20 @@ def find(
     return [AuditEntry.model_validate({key: row[key] for key in AuditEntry.model_fields}) for row in rows]
 
 
+_STATUS_LOG = (
+    select(audit.c.subject_id, audit.c.at, audit.c.verb)
+    .where(
+        audit.c.subject_id.in_(bindparam("ids", expanding=True)),
+        audit.c.kind == "execution",
+        audit.c.verb.in_([status.value for status in Status]),
+    )
+    .order_by(audit.c.seq)
+)
+
+
 def status_log(tx: Tx, execution_ids: Collection[str]) -> dict[str, list[tuple[datetime, str]]]:
     """Execution id → (moment, status) of every status it took, in order."""
-    statuses = [status.value for status in Status]
-    query = (
-        select(audit.c.subject_id, audit.c.at, audit.c.verb)
-        .where(audit.c.subject_id.in_(list(execution_ids)), audit.c.kind == "execution", audit.c.verb.in_(statuses))
-        .order_by(audit.c.seq)
-    )  # fmt: skip
     found: dict[str, list[tuple[datetime, str]]] = {}
-    for subject, moment, verb in tx.execute(query):
+    for subject, moment, verb in tx.execute(_STATUS_LOG, {"ids": list(execution_ids)}):
         found.setdefault(subject, []).append((moment, verb))
     return found

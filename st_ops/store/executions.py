@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import Select, bindparam, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.model.executions import Execution
@@ -33,6 +33,17 @@ RATE_REASON = "rate limit"
 
 _LIGHT = [column for column in execution.c if column.name not in ("result", "task_key", "parent_notified")]
 _WHOLE = [column for column in execution.c if column.name not in ("task_key", "parent_notified")]
+_FIELDS = frozenset(Execution.model_fields)
+#: Fields of an execution that stand in its row as they are.
+_PLAIN = [column.name for column in _WHOLE if column.name not in ("task", "status")]
+
+# Building a statement and finding out that it is compiled already costs several times what running it does, so
+# those of every run are built once.
+_ID, _IDS = execution.c.id == bindparam("id"), execution.c.id.in_(bindparam("ids", expanding=True))
+_INSERT = insert(execution)
+_GET = {True: select(*_WHOLE).where(_ID), False: select(*_LIGHT).where(_ID)}
+_GET_MANY = {True: select(*_WHOLE).where(_IDS), False: select(*_LIGHT).where(_IDS)}
+_LOCK = _GET_MANY[False].order_by(execution.c.id).with_for_update()
 
 
 class Unset:
@@ -79,11 +90,7 @@ class Moved:
 def row_of(entry: Execution) -> dict[str, Any]:
     """The row of an execution that is requested now."""
     return {
-        **{
-            column.name: getattr(entry, column.name)
-            for column in _WHOLE
-            if column.name not in ("task", "status")
-        },
+        **{name: getattr(entry, name) for name in _PLAIN},
         "status": entry.status.value,
         "root_id": entry.root_id or entry.id,
         "trace_id": entry.trace_id or entry.id,
@@ -102,7 +109,7 @@ def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -
     """
     plain = [entry for entry in entries if entry.run_key is None and entry.task is None]
     if plain:
-        tx.execute(insert(execution), [row_of(entry) for entry in plain])
+        tx.execute(_INSERT, [row_of(entry) for entry in plain])
     answers = {entry.id: entry for entry in plain}
     stored = list(plain)
     for entry in entries:
@@ -125,7 +132,7 @@ def _insert_keyed(tx: Tx, entry: Execution) -> Execution:
         same = select(*_WHOLE).where(
             execution.c.parent_id == entry.parent_id, execution.c.task_key == entry.task.key
         )
-    return from_row(tx.execute(same).mappings().one())
+    return read(tx, same)[0]
 
 
 def _audit(
@@ -231,8 +238,7 @@ def move(
     present one, when the status is not in ``only_from``, or when no legal move leads there.
     """
     wanted = sorted({entry.execution_id for entry in moves})
-    query = select(*_LIGHT).where(execution.c.id.in_(wanted)).order_by(execution.c.id).with_for_update()
-    present = {row["id"]: from_row(row) for row in tx.execute(query).mappings()}
+    present = {entry.id: entry for entry in read(tx, _LOCK, {"ids": wanted})} if wanted else {}
     answers, updates, entries = [], [], []
     for wish in moves:
         current = present.get(wish.execution_id)
@@ -329,7 +335,14 @@ def _place_result(tx: Tx, execution_id: str, result: Any) -> tuple[Any, int]:
 
 def from_row(row: Any) -> Execution:
     """A row of ``columns`` as the noun."""
-    return Execution.model_validate({key: row[key] for key in row if key in Execution.model_fields})
+    return Execution.model_validate({key: row[key] for key in row if key in _FIELDS})
+
+
+def read(tx: Tx, query: Select[Any], values: dict[str, Any] | None = None) -> list[Execution]:
+    """The executions that a query over ``columns`` finds, in its order."""
+    found = tx.execute(query, values)
+    names = tuple(found.keys())
+    return [Execution.model_validate(dict(zip(names, row, strict=True))) for row in found]
 
 
 def make_ready(tx: Tx, ids: Sequence[str]) -> None:
@@ -357,21 +370,17 @@ def columns(*, result: bool) -> list[Any]:
 
 def get(tx: Tx, identifier: str, *, result: bool = True) -> Execution | None:
     """One execution by id, with its result unless told otherwise."""
-    row = (
-        tx.execute(select(*(_WHOLE if result else _LIGHT)).where(execution.c.id == identifier))
-        .mappings()
-        .first()
-    )
-    if row is None:
+    found = read(tx, _GET[result], {"id": identifier})
+    if not found:
         return None
-    found = from_row(row)
-    return with_result(tx, found) if result else found
+    return with_result(tx, found[0]) if result else found[0]
 
 
 def get_many(tx: Tx, identifiers: Collection[str], *, result: bool = False) -> dict[str, Execution]:
     """Executions by id; absent ones are left out."""
-    query = select(*(_WHOLE if result else _LIGHT)).where(execution.c.id.in_(list(identifiers)))
-    found = {row["id"]: from_row(row) for row in tx.execute(query).mappings()}
+    if not identifiers:
+        return {}
+    found = {entry.id: entry for entry in read(tx, _GET_MANY[result], {"ids": list(identifiers)})}
     return {key: with_result(tx, entry) for key, entry in found.items()} if result else found
 
 

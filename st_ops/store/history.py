@@ -73,8 +73,7 @@ def find(
     order = (execution.c.created_at, execution.c.id)
     query = _narrow(select(*columns), wanted)
     query = query.order_by(*(column.desc() if newest_first else column for column in order))
-    rows = tx.execute(query.limit(limit).offset(offset)).mappings()
-    found = [executions.from_row(row) for row in rows]
+    found = executions.read(tx, query.limit(limit).offset(offset))
     return [executions.with_result(tx, entry) for entry in found] if result else found
 
 
@@ -88,8 +87,7 @@ def children(tx: Tx, parent_ids: Collection[str], *, result: bool = False) -> li
     """Direct children of these, in the order they were requested."""
     columns = executions.columns(result=result)
     query = select(*columns).where(execution.c.parent_id.in_(list(parent_ids)))
-    rows = tx.execute(query.order_by(execution.c.created_at, execution.c.id)).mappings()
-    found = [executions.from_row(row) for row in rows]
+    found = executions.read(tx, query.order_by(execution.c.created_at, execution.c.id))
     return [executions.with_result(tx, entry) for entry in found] if result else found
 
 

@@ -11,12 +11,16 @@ from st_ops.model.executions import OutputLine
 from st_ops.store.database import Tx
 from st_ops.store.schema import output
 
+_INSERT = {
+    "sqlite": sqlite.insert(output).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(output).on_conflict_do_nothing(),
+}
+
 
 def append(tx: Tx, lines: Sequence[OutputLine]) -> None:
     """Store pieces; one stored already (same execution and seq) is left as it is."""
     if lines:
-        dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-        tx.execute(dialect.insert(output).on_conflict_do_nothing(), [line.model_dump() for line in lines])
+        tx.execute(_INSERT[tx.dialect.name], [line.__dict__ for line in lines])
 
 
 def find(

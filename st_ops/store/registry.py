@@ -31,9 +31,12 @@ class Registered:
     source: str
 
 
+_READ_VERSION = select(counter.c.value).where(counter.c.name == _VERSION)
+
+
 def version(tx: Tx) -> int:
     """Grows by one with every change of the registry."""
-    return tx.execute(select(counter.c.value).where(counter.c.name == _VERSION)).scalar_one_or_none() or 0
+    return tx.execute(_READ_VERSION).scalar_one_or_none() or 0
 
 
 def lock(tx: Tx) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import case, delete, func, insert, select, text, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, text, update
 
 from st_ops.model.identity import now
 from st_ops.model.limits import SlotLimit
@@ -91,14 +91,19 @@ def _admitted(tx: Tx, keys: Collection[str]) -> dict[str, int]:
     return {row[0]: row[1] for row in tx.execute(query.group_by(slot.c.key))}
 
 
+_RELEASE = (
+    delete(slot)
+    .where(slot.c.execution_id.in_(bindparam("ids", expanding=True)))
+    .returning(slot.c.key, slot.c.admitted)
+)
+
+
 def release(tx: Tx, identifiers: Collection[str]) -> set[str]:
     """These executions are over: their rows go; answers the keys that have room now."""
     if not identifiers:
         return set()
-    gone = (
-        delete(slot).where(slot.c.execution_id.in_(list(identifiers))).returning(slot.c.key, slot.c.admitted)
-    )
-    return {key for key, admitted in tx.execute(gone) if admitted}
+    gone = tx.execute(_RELEASE, {"ids": list(identifiers)})
+    return {key for key, admitted in gone if admitted}
 
 
 def give_back(tx: Tx, identifiers: Collection[str]) -> set[str]:

@@ -17,8 +17,8 @@ from st_ops.store.schema import HELD, execution
 def child(tx: Tx, parent_id: str, task_key: str) -> Execution | None:
     """The child of a workflow under this task key, with its result."""
     same = (execution.c.parent_id == parent_id, execution.c.task_key == task_key)
-    row = tx.execute(select(*executions.columns(result=True)).where(*same)).mappings().first()
-    return None if row is None else executions.with_result(tx, executions.from_row(row))
+    found = executions.read(tx, select(*executions.columns(result=True)).where(*same))
+    return executions.with_result(tx, found[0]) if found else None
 
 
 def overdue(tx: Tx, engine_id: str) -> list[Execution]:
@@ -30,7 +30,7 @@ def overdue(tx: Tx, engine_id: str) -> list[Execution]:
         execution.c.status != Status.CANCELING.value,
     )
     moment = now()
-    found = [executions.from_row(row) for row in tx.execute(query).mappings()]
+    found = executions.read(tx, query)
     return [
         entry
         for entry in found
@@ -45,7 +45,7 @@ def unfinished_children(tx: Tx, parent_id: str) -> list[Execution]:
     query = select(*executions.columns(result=False)).where(
         execution.c.parent_id == parent_id, execution.c.end_timestamp.is_(None)
     )
-    return [executions.from_row(row) for row in tx.execute(query).mappings()]
+    return executions.read(tx, query)
 
 
 def children_by_key(
@@ -57,7 +57,7 @@ def children_by_key(
         execution.c.task_key.in_(list(keys)),
         execution.c.status.in_([status.value for status in statuses]),
     )
-    return [executions.from_row(row) for row in tx.execute(query).mappings()]
+    return executions.read(tx, query)
 
 
 def halted_children(tx: Tx, engine_id: str) -> list[Execution]:
@@ -72,7 +72,7 @@ def halted_children(tx: Tx, engine_id: str) -> list[Execution]:
             parent.c.worker_id == engine_id,
         )
     )
-    return [executions.from_row(row) for row in tx.execute(query).mappings()]
+    return executions.read(tx, query)
 
 
 def unnoticed_children(tx: Tx, engine_id: str, limit: int = 500) -> list[Execution]:
@@ -91,7 +91,7 @@ def unnoticed_children(tx: Tx, engine_id: str, limit: int = 500) -> list[Executi
         .order_by(execution.c.end_timestamp, execution.c.id)
         .limit(limit)
     )
-    return [executions.from_row(row) for row in tx.execute(query).mappings()]
+    return executions.read(tx, query)
 
 
 def mark_noticed(tx: Tx, ids: Sequence[str]) -> None:

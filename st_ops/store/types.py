@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -20,13 +21,13 @@ class Micros(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
         """Moment → microseconds."""
-        return None if value is None else micros(value)
+        return _to_micros
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
         """Microseconds → moment."""
-        return None if value is None else from_micros(value)
+        return _from_micros
 
 
 class Json(TypeDecorator[Any]):
@@ -35,13 +36,29 @@ class Json(TypeDecorator[Any]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str | None]:
         """Value → JSON text; None stays NULL."""
-        return None if value is None else dumps(value)
+        return _to_text
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Any]:
         """JSON text → value."""
-        return None if value is None else orjson.loads(value)
+        return _from_text
+
+
+def _to_micros(value: datetime | None) -> int | None:
+    return None if value is None else micros(value)
+
+
+def _from_micros(value: int | None) -> datetime | None:
+    return None if value is None else from_micros(value)
+
+
+def _to_text(value: Any) -> str | None:
+    return None if value is None else dumps(value)
+
+
+def _from_text(value: str | None) -> Any:
+    return None if value is None else orjson.loads(value)
 
 
 def dumps(value: Any) -> str:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import and_, delete, func, insert, literal, or_, select, text, update
+from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.logs import facts
@@ -50,9 +50,12 @@ def set_draining(tx: Tx, worker_id: str, draining: bool = True) -> bool:
     return tx.execute(update(worker).where(worker.c.id == worker_id).values(draining=draining)).rowcount == 1
 
 
+_GET = select(worker).where(worker.c.id == bindparam("id"))
+
+
 def get(tx: Tx, worker_id: str) -> Worker | None:
     """One worker by id."""
-    row = tx.execute(select(worker).where(worker.c.id == worker_id)).mappings().first()
+    row = tx.execute(_GET, {"id": worker_id}).mappings().first()
     return None if row is None else Worker.model_validate(dict(row))
 
 
