@@ -85,6 +85,10 @@ class Desk:
         """How many that are."""
         return len(self._running)
 
+    def at_work(self) -> int:
+        """How many of them have not ended."""
+        return max(0, len(self._running) - len(self._reports))
+
     def stop(self, execution_id: str, reason: str) -> None:
         """Ask one run to end; nothing when it is not here."""
         with self._lock:

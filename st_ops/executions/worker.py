@@ -33,6 +33,10 @@ from st_ops.store.membership import Membership
 
 log = logging.getLogger(__name__)
 
+#: While others run, turns rest so many seconds for each of them, at most as long as the second says: what ends
+#: meanwhile shares a transaction. One run alone never waits.
+_REST_EACH, _REST_MOST = 0.0005, 0.008
+
 
 class Worker:
     """Runs actions of some queues. Any number of workers share the work, in any number of processes."""
@@ -61,6 +65,7 @@ class Worker:
         self._closing = False
         self._sweep_seconds = sweep_seconds
         self._swept_at = 0.0
+        self._turned_at = 0.0
         self._pool = ThreadPoolExecutor(settings.slots, thread_name_prefix="slot")
         self._loop = EngineLoop("worker", bus, [Topic.EXECUTION_REQUESTED], self._turn, sweep_seconds)
         self.membership = Membership(
@@ -122,6 +127,7 @@ class Worker:
     def _turn(self) -> bool:
         """Record what ended, claim what is free; True when it is worth another turn at once."""
         self._sweep()
+        self._rest()
         reports = self._desk.reports()
         free = self._settings.slots - self._desk.count() + len(reports)
         if self._closing or self.membership.draining:
@@ -150,7 +156,13 @@ class Worker:
         self._remove_files(obsolete)
         for execution in claimed:
             self._start(execution)
+        self._turned_at = time.monotonic()
         return free > 0 and len(claimed) == free
+
+    def _rest(self) -> None:
+        rest = min(self._desk.at_work() * _REST_EACH, _REST_MOST) - (time.monotonic() - self._turned_at)
+        if rest > 0 and not self._closing:
+            time.sleep(rest)
 
     def _sweep(self) -> None:
         """Once a sweep: executions whose pause before another try is over, whatever else waits with room, cancels."""
