@@ -25,8 +25,11 @@ from st_ops.model.bells import Bell, Topic
 from st_ops.model.events import NewEvent
 from st_ops.model.executions import PROBE_OF, WORKFLOW_QUEUE, Execution
 from st_ops.model.identity import iso, now
+from st_ops.model.runner_types import resolve
 from st_ops.model.status import TERMINAL, Status, may_move
 from st_ops.packs.catalog import Catalog, Snapshot
+from st_ops.security.results import mask_result
+from st_ops.security.secrets import masked_sealed
 from st_ops.store import executions, slots
 from st_ops.store.database import Database, Tx
 from st_ops.store.executions import UNSET, Move, Moved, Unset
@@ -254,8 +257,10 @@ def _facts(entry: Moved, snapshot: Snapshot) -> tuple[Execution, dict[str, objec
     execution = entry.execution
     assert execution is not None
     action = snapshot.actions.get(execution.action)
-    parameters = mask(schema_of(action) if action else {}, execution.parameters)
-    result = None if isinstance(entry.move.result, Unset) else entry.move.result
+    parameters = mask(schema_of(action) if action else {}, masked_sealed(execution.parameters))
+    result = masked_sealed(None if isinstance(entry.move.result, Unset) else entry.move.result)
+    if action is not None:
+        result = mask_result(action, resolve(action.runner_type), result)
     return execution, parameters, result
 
 
