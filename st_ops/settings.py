@@ -12,9 +12,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from st_ops.errors import UserError
+from st_ops.setting_names import DELIMITER, unknown_in_environment, unknown_in_file, variable_of
 
 
 class Section(BaseModel):
@@ -232,7 +239,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="ST_OPS_",
-        env_nested_delimiter="__",
+        env_nested_delimiter=DELIMITER,
         frozen=True,
         extra="forbid",
         nested_model_default_partial_update=True,
@@ -268,6 +275,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment before the values handed to the constructor, which come from the file (see ``load``)."""
+        # Whole tables are not read from a variable: ST_OPS_ARTIFACTS is what a running action sees.
+        assert isinstance(env_settings, EnvSettingsSource)
+        env_settings.env_vars = {key: text for key, text in env_settings.env_vars.items() if DELIMITER in key}
         return env_settings, init_settings
 
     @property
@@ -291,20 +301,56 @@ def load(overrides: dict[str, Any] | None = None) -> Settings:
     path = Path(os.environ.get("ST_OPS_CONFIG", home / "st_ops.toml")).expanduser()
     try:
         values = tomllib.loads(path.read_text()) if path.is_file() else {}
-    except tomllib.TOMLDecodeError as exc:
+    except (OSError, ValueError) as exc:
         raise UserError(f"{path}: is not valid TOML: {exc}") from exc
-    environment = {key: value for key, value in os.environ.items() if key.startswith("ST_OPS_")}
+    known = names()
+    if unknown := unknown_in_file(values, known):
+        raise UserError(f"{path}: {unknown}")
+    if unknown := unknown_in_environment(os.environ, known):
+        raise UserError(unknown)
     try:
         # The environment source fills what neither file nor command line says; then the command line wins.
         base = Settings(**values)
+    except ValidationError as exc:
+        raise UserError(_what_is_wrong(exc, path)) from exc
+    except SettingsError as exc:
+        raise UserError(_what_is_no_json()) from exc
+    try:
         return base.model_copy(update=_merged(base, {**given, "home": home}))
     except ValidationError as exc:
         first = exc.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        source = (
-            "the environment" if environment and name.upper().replace(".", "__") in str(environment) else path
-        )
-        raise UserError(f"Setting '{name}' (from {source}): {first['msg']}.") from exc
+        raise UserError(f"Setting '{_dotted(first)}' (from the command line): {first['msg']}.") from exc
+
+
+def names() -> dict[str, frozenset[str]]:
+    """Table → the names of its settings."""
+    sections = {name: field.annotation for name, field in Settings.model_fields.items()}
+    return {
+        name: frozenset(section.model_fields)
+        for name, section in sections.items()
+        if isinstance(section, type) and issubclass(section, Section)
+    }
+
+
+def _dotted(error: Any) -> str:
+    return ".".join(str(part) for part in error["loc"])
+
+
+def _what_is_wrong(failure: ValidationError, path: Path) -> str:
+    first = failure.errors()[0]
+    table, name = [*map(str, first["loc"]), ""][:2]
+    variable = next((key for key in os.environ if key.upper() == variable_of(table, name)), "")
+    return f"Setting '{_dotted(first)}' (from {variable or path}): {first['msg']}."
+
+
+def _what_is_no_json() -> str:
+    """Which variable of a list does not hold JSON."""
+    for table, section in Settings.model_fields.items():
+        for name, field in getattr(section.annotation, "model_fields", {}).items():
+            for key in os.environ:
+                if key.upper() == variable_of(table, name) and "list" in str(field.annotation):
+                    return f'The environment variable {key} must hold a list in JSON, such as ["a", "b"].'
+    return 'An environment variable of a list must hold it in JSON, such as ["a", "b"].'
 
 
 def _merged(base: Settings, given: dict[str, Any]) -> dict[str, Any]:
@@ -319,32 +365,3 @@ def _merged(base: Settings, given: dict[str, Any]) -> dict[str, Any]:
         else:
             update[name] = value
     return update
-
-
-def example() -> str:
-    """The text of ``conf/st_ops.example.toml``: every setting, commented out, with its default and help."""
-    lines = [
-        "# Every setting of st_ops with its default. Copy to <home>/st_ops.toml and change what you need.",
-        "# An environment variable ST_OPS_<TABLE>__<NAME> wins over this file; a command-line option over both.",
-    ]
-    for name, field in Settings.model_fields.items():
-        section = field.annotation
-        if not (isinstance(section, type) and issubclass(section, Section)):
-            continue
-        lines += ["", f"# {(section.__doc__ or '').strip()}", f"[{name}]"]
-        for key, entry in section.model_fields.items():
-            lines += [
-                f"# {entry.description}",
-                f"# {key} = {_toml(entry.get_default(call_default_factory=True))}",
-            ]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + value + '"'
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
-    return str(value)

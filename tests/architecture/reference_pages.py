@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from st_ops.cli.main import app
-from st_ops.settings import Section, Settings, example
+from st_ops.settings import Section, Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,8 +34,6 @@ said beside them (errors, "is set.") goes to standard error, so that a pipe gets
 | 3 | no platform runs there, or it cannot be reached |
 | 4 | `execution wait` and `execution status`: it is not over yet (the time is up) |
 | 5 | `execution wait` and `execution status`: there is no such run |
-| 4 | `execution wait` and `execution status` only: it is not over yet (`wait`: the time of `--for` is up) |
-| 5 | `execution wait` and `execution status` only: there is no such run |
 | 130 | interrupted with Ctrl-C; an execution that was being watched goes on |
 
 `st-ops --install-completion` teaches the shell to complete commands and options.
@@ -54,8 +52,9 @@ A setting comes from the strongest of these that names it:
 4. the default.
 
 The file [`conf/st_ops.example.toml`](../conf/st_ops.example.toml) holds all of them, commented out. Settings are
-read once, at the start. An unknown name in a table or a value of the wrong type ends the start with exit code 1 and
-a sentence that names the setting and where it came from.
+read once, at the start. An unknown name in a table, an unknown variable that starts with `ST_OPS_`, or a value of the
+wrong type ends the start with exit code 1 and a sentence that names it, where it came from, and what may have been
+meant.
 
 The home folder itself is no setting of the file, which lies in it: name it with `--home DIR` or `ST_OPS_HOME`; the
 default is `~/.st-ops`.
@@ -154,6 +153,32 @@ def _default(value: Any) -> str:
     if isinstance(value, list) and value:
         return ", ".join(f"`{entry}`" for entry in value)
     return "empty" if value in ("", []) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def example() -> str:
+    """The text of ``conf/st_ops.example.toml``: every setting, commented out, with its default and help."""
+    lines = [
+        "# Every setting of st_ops with its default. Copy to <home>/st_ops.toml and change what you need.",
+        "# An environment variable ST_OPS_<TABLE>__<NAME> wins over this file; a command-line option over both.",
+    ]
+    for name, section in settings():
+        lines += ["", f"# {(section.__doc__ or '').strip()}", f"[{name}]"]
+        for key, entry in section.model_fields.items():
+            lines += [
+                f"# {entry.description}",
+                f"# {key} = {_toml(entry.get_default(call_default_factory=True))}",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value + '"'
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(entry) for entry in value) + "]"
+    return str(value)
 
 
 #: File → what makes it.
