@@ -173,7 +173,7 @@ class Worker:
 
     def _anything_ready(self) -> bool:
         with self._database.read() as tx:
-            return executions.next_ready_at(tx, self._settings.queues) is not None
+            return executions.any_ready(tx, self._settings.queues)
 
     def _record(self, tx: Tx, reports: Sequence[Report], bells: Bells) -> list[str]:
         """Answers where the files are that no artifact names any more."""

@@ -6,14 +6,12 @@ fencing token, and writes the audit rows in the same transaction.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import orjson
-from sqlalchemy import Select, bindparam, insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.model.executions import Execution
@@ -22,27 +20,18 @@ from st_ops.model.records import AuditEntry
 from st_ops.model.status import RESOLUTIONS, Status, may_move
 from st_ops.store import audit
 from st_ops.store.database import Tx
-from st_ops.store.schema import READY, execution, execution_result
-from st_ops.store.types import dumps
-
-#: Results up to this many bytes of JSON stay in the row; larger ones go compressed to a table of their own.
-INLINE_RESULT_BYTES = 32_768
+from st_ops.store.execution_rows import LIGHT, WHOLE, place_result, read, row_of, with_result
+from st_ops.store.schema import READY, execution
 
 #: Why an execution waits whose action may not start more often.
 RATE_REASON = "rate limit"
-
-_LIGHT = [column for column in execution.c if column.name not in ("result", "task_key", "parent_notified")]
-_WHOLE = [column for column in execution.c if column.name not in ("task_key", "parent_notified")]
-_FIELDS = frozenset(Execution.model_fields)
-#: Fields of an execution that stand in its row as they are.
-_PLAIN = [column.name for column in _WHOLE if column.name not in ("task", "status")]
 
 # Building a statement and finding out that it is compiled already costs several times what running it does, so
 # those of every run are built once.
 _ID, _IDS = execution.c.id == bindparam("id"), execution.c.id.in_(bindparam("ids", expanding=True))
 _INSERT = insert(execution)
-_GET = {True: select(*_WHOLE).where(_ID), False: select(*_LIGHT).where(_ID)}
-_GET_MANY = {True: select(*_WHOLE).where(_IDS), False: select(*_LIGHT).where(_IDS)}
+_GET = {True: select(*WHOLE).where(_ID), False: select(*LIGHT).where(_ID)}
+_GET_MANY = {True: select(*WHOLE).where(_IDS), False: select(*LIGHT).where(_IDS)}
 _LOCK = _GET_MANY[False].order_by(execution.c.id).with_for_update()
 
 
@@ -87,20 +76,6 @@ class Moved:
     at: datetime = field(default_factory=now)
 
 
-def row_of(entry: Execution) -> dict[str, Any]:
-    """The row of an execution that is requested now."""
-    return {
-        **{name: getattr(entry, name) for name in _PLAIN},
-        "status": entry.status.value,
-        "root_id": entry.root_id or entry.id,
-        "trace_id": entry.trace_id or entry.id,
-        "task": None if entry.task is None else entry.task.model_dump(),
-        "task_key": None if entry.task is None else entry.task.key,
-        # Only children have a parent to tell.
-        "parent_notified": entry.parent_id is None,
-    }
-
-
 def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -> list[Execution]:
     """Store requested executions with their audit rows; answers the executions that stand for them.
 
@@ -127,9 +102,9 @@ def _insert_keyed(tx: Tx, entry: Execution) -> Execution:
     place = dialect.insert(execution).values(row_of(entry)).on_conflict_do_nothing().returning(execution.c.id)
     if tx.execute(place).first() is not None:
         return entry
-    same = select(*_WHOLE).where(execution.c.action == entry.action, execution.c.run_key == entry.run_key)
+    same = select(*WHOLE).where(execution.c.action == entry.action, execution.c.run_key == entry.run_key)
     if entry.task is not None:
-        same = select(*_WHOLE).where(
+        same = select(*WHOLE).where(
             execution.c.parent_id == entry.parent_id, execution.c.task_key == entry.task.key
         )
     return read(tx, same)[0]
@@ -177,19 +152,44 @@ def claim(
     return claimed
 
 
+_READY_IN = (
+    text(READY), execution.c.queue.in_(bindparam("queues", expanding=True)),
+    execution.c.ready_at <= bindparam("now", type_=execution.c.ready_at.type),
+)  # fmt: skip
+_ANY_READY = select(execution.c.id).where(*_READY_IN).limit(1)
+_CLAIM = (
+    select(*WHOLE)
+    .where(*_READY_IN)
+    .order_by(execution.c.priority.desc(), execution.c.ready_at, execution.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_CLAIM_PLAIN = _CLAIM.where(execution.c.needs == [])
+_TAKE = (
+    update(execution)
+    .where(_IDS)
+    .values(
+        status=Status.RUNNING.value,
+        worker_id=bindparam("worker"),
+        start_timestamp=bindparam("now", type_=execution.c.start_timestamp.type),
+        reason="",
+        token=execution.c.token + 1,
+        attempt=execution.c.attempt + 1,
+    )
+)
+
+
+def any_ready(tx: Tx, queues: Collection[str]) -> bool:
+    """True when something in these queues may be claimed now, by a worker that has what it needs."""
+    return tx.execute(_ANY_READY, {"queues": list(queues), "now": now()}).first() is not None
+
+
 def _ready(tx: Tx, queues: Collection[str], labels: set[str], limit: int) -> list[Execution]:
     """The next that a worker with these labels may claim, locked."""
-    query = (
-        select(*_WHOLE)
-        .where(text(READY), execution.c.queue.in_(list(queues)), execution.c.ready_at <= now())
-        .order_by(execution.c.priority.desc(), execution.c.ready_at, execution.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    if not labels:
-        query = query.where(execution.c.needs == [])
+    query = _CLAIM if labels else _CLAIM_PLAIN
+    wanted = {"queues": list(queues), "now": now(), "most": limit}
     while True:
-        found = [from_row(row) for row in tx.execute(query).mappings()]
+        found = read(tx, query, wanted)
         unfit = {tuple(entry.needs) for entry in found if not labels.issuperset(entry.needs)}
         if not unfit:
             return found
@@ -214,10 +214,9 @@ def _taken(tx: Tx, entries: Sequence[Execution], worker_id: str) -> list[Executi
     """These, running."""
     if not entries:
         return []
-    common = {"status": Status.RUNNING, "worker_id": worker_id, "start_timestamp": now(), "reason": ""}
-    grown = {"token": execution.c.token + 1, "attempt": execution.c.attempt + 1}
-    ids = [entry.id for entry in entries]
-    tx.execute(update(execution).where(execution.c.id.in_(ids)).values({**common, **grown}))
+    moment = now()
+    tx.execute(_TAKE, {"ids": [entry.id for entry in entries], "worker": worker_id, "now": moment})
+    common = {"status": Status.RUNNING, "worker_id": worker_id, "start_timestamp": moment, "reason": ""}
     return [
         entry.model_copy(update={**common, "token": entry.token + 1, "attempt": entry.attempt + 1})
         for entry in entries
@@ -318,31 +317,8 @@ def _changes(tx: Tx, wish: Move, current: Execution) -> dict[str, Any]:
     if wish.status is Status.ABANDONED or wish.probe:
         changes["token"] = current.token + 1
     if not isinstance(wish.result, Unset):
-        changes["result"], changes["result_size"] = _place_result(tx, wish.execution_id, wish.result)
+        changes["result"], changes["result_size"] = place_result(tx, wish.execution_id, wish.result)
     return changes
-
-
-def _place_result(tx: Tx, execution_id: str, result: Any) -> tuple[Any, int]:
-    encoded = dumps(result).encode()
-    if len(encoded) <= INLINE_RESULT_BYTES:
-        return result, len(encoded)
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    row = {"execution_id": execution_id, "data": zlib.compress(encoded, 1)}
-    place = dialect.insert(execution_result).values(row)
-    tx.execute(place.on_conflict_do_update(index_elements=["execution_id"], set_={"data": row["data"]}))
-    return None, len(encoded)
-
-
-def from_row(row: Any) -> Execution:
-    """A row of ``columns`` as the noun."""
-    return Execution.model_validate({key: row[key] for key in row if key in _FIELDS})
-
-
-def read(tx: Tx, query: Select[Any], values: dict[str, Any] | None = None) -> list[Execution]:
-    """The executions that a query over ``columns`` finds, in its order."""
-    found = tx.execute(query, values)
-    names = tuple(found.keys())
-    return [Execution.model_validate(dict(zip(names, row, strict=True))) for row in found]
 
 
 def make_ready(tx: Tx, ids: Sequence[str]) -> None:
@@ -363,11 +339,6 @@ def set_context(tx: Tx, identifier: str, context: dict[str, Any]) -> None:
     tx.execute(update(execution).where(execution.c.id == identifier).values(context=context))
 
 
-def columns(*, result: bool) -> list[Any]:
-    """The columns of an execution, with or without its result."""
-    return list(_WHOLE if result else _LIGHT)
-
-
 def get(tx: Tx, identifier: str, *, result: bool = True) -> Execution | None:
     """One execution by id, with its result unless told otherwise."""
     found = read(tx, _GET[result], {"id": identifier})
@@ -382,18 +353,3 @@ def get_many(tx: Tx, identifiers: Collection[str], *, result: bool = False) -> d
         return {}
     found = {entry.id: entry for entry in read(tx, _GET_MANY[result], {"ids": list(identifiers)})}
     return {key: with_result(tx, entry) for key, entry in found.items()} if result else found
-
-
-def with_result(tx: Tx, entry: Execution) -> Execution:
-    """The execution with a large result read from its own table."""
-    if entry.result is not None or entry.result_size <= INLINE_RESULT_BYTES:
-        return entry
-    query = select(execution_result.c.data).where(execution_result.c.execution_id == entry.id)
-    data = tx.execute(query).scalar_one_or_none()
-    return entry if data is None else entry.model_copy(update={"result": orjson.loads(zlib.decompress(data))})
-
-
-def next_ready_at(tx: Tx, queues: Collection[str]) -> datetime | None:
-    """When the next execution of these queues becomes ready; None when none waits."""
-    query = select(execution.c.ready_at).where(text(READY), execution.c.queue.in_(list(queues)))
-    return tx.execute(query.order_by(execution.c.ready_at).limit(1)).scalar_one_or_none()

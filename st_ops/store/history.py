@@ -12,8 +12,8 @@ from st_ops.model.base import Model
 from st_ops.model.executions import Execution
 from st_ops.model.identity import now
 from st_ops.model.waiting import Waiting
-from st_ops.store import executions
 from st_ops.store.database import Tx
+from st_ops.store.execution_rows import LIGHT, WHOLE, read, with_result
 from st_ops.store.schema import PARENTLESS, READY, execution
 
 #: Counting stops here: a page needs to know "many", not how many millions.
@@ -69,12 +69,12 @@ def find(
     result: bool = False,
 ) -> list[Execution]:
     """One page, by creation."""
-    columns = executions.columns(result=result)
+    columns = WHOLE if result else LIGHT
     order = (execution.c.created_at, execution.c.id)
     query = _narrow(select(*columns), wanted)
     query = query.order_by(*(column.desc() if newest_first else column for column in order))
-    found = executions.read(tx, query.limit(limit).offset(offset))
-    return [executions.with_result(tx, entry) for entry in found] if result else found
+    found = read(tx, query.limit(limit).offset(offset))
+    return [with_result(tx, entry) for entry in found] if result else found
 
 
 def count(tx: Tx, wanted: ExecutionFilter) -> int:
@@ -85,10 +85,10 @@ def count(tx: Tx, wanted: ExecutionFilter) -> int:
 
 def children(tx: Tx, parent_ids: Collection[str], *, result: bool = False) -> list[Execution]:
     """Direct children of these, in the order they were requested."""
-    columns = executions.columns(result=result)
+    columns = WHOLE if result else LIGHT
     query = select(*columns).where(execution.c.parent_id.in_(list(parent_ids)))
-    found = executions.read(tx, query.order_by(execution.c.created_at, execution.c.id))
-    return [executions.with_result(tx, entry) for entry in found] if result else found
+    found = read(tx, query.order_by(execution.c.created_at, execution.c.id))
+    return [with_result(tx, entry) for entry in found] if result else found
 
 
 def children_ids(tx: Tx, parent_ids: Collection[str]) -> dict[str, list[str]]:

@@ -9,28 +9,28 @@ from sqlalchemy import select, text, update
 from st_ops.model.executions import Execution
 from st_ops.model.identity import now
 from st_ops.model.status import Status
-from st_ops.store import executions
 from st_ops.store.database import Tx
+from st_ops.store.execution_rows import LIGHT, WHOLE, read, with_result
 from st_ops.store.schema import HELD, execution
 
 
 def child(tx: Tx, parent_id: str, task_key: str) -> Execution | None:
     """The child of a workflow under this task key, with its result."""
     same = (execution.c.parent_id == parent_id, execution.c.task_key == task_key)
-    found = executions.read(tx, select(*executions.columns(result=True)).where(*same))
-    return executions.with_result(tx, found[0]) if found else None
+    found = read(tx, select(*WHOLE).where(*same))
+    return with_result(tx, found[0]) if found else None
 
 
 def overdue(tx: Tx, engine_id: str) -> list[Execution]:
     """Workflows this engine holds that have a timeout and are past it, and are not being ended already."""
-    query = select(*executions.columns(result=False)).where(
+    query = select(*LIGHT).where(
         text(HELD),
         execution.c.worker_id == engine_id,
         execution.c.timeout.is_not(None),
         execution.c.status != Status.CANCELING.value,
     )
     moment = now()
-    found = executions.read(tx, query)
+    found = read(tx, query)
     return [
         entry
         for entry in found
@@ -42,29 +42,27 @@ def overdue(tx: Tx, engine_id: str) -> list[Execution]:
 
 def unfinished_children(tx: Tx, parent_id: str) -> list[Execution]:
     """Children of a workflow that are not over."""
-    query = select(*executions.columns(result=False)).where(
-        execution.c.parent_id == parent_id, execution.c.end_timestamp.is_(None)
-    )
-    return executions.read(tx, query)
+    query = select(*LIGHT).where(execution.c.parent_id == parent_id, execution.c.end_timestamp.is_(None))
+    return read(tx, query)
 
 
 def children_by_key(
     tx: Tx, parent_id: str, keys: Collection[str], statuses: Collection[Status]
 ) -> list[Execution]:
     """Children of a workflow under these task keys that are in one of ``statuses``."""
-    query = select(*executions.columns(result=False)).where(
+    query = select(*LIGHT).where(
         execution.c.parent_id == parent_id,
         execution.c.task_key.in_(list(keys)),
         execution.c.status.in_([status.value for status in statuses]),
     )
-    return executions.read(tx, query)
+    return read(tx, query)
 
 
 def halted_children(tx: Tx, engine_id: str) -> list[Execution]:
     """Children, paused or pending, of the workflows this engine holds."""
     parent = execution.alias("parent")
     query = (
-        select(*executions.columns(result=False))
+        select(*LIGHT)
         .join(parent, parent.c.id == execution.c.parent_id)
         .where(
             text(f"execution.{HELD}"),
@@ -72,7 +70,7 @@ def halted_children(tx: Tx, engine_id: str) -> list[Execution]:
             parent.c.worker_id == engine_id,
         )
     )
-    return executions.read(tx, query)
+    return read(tx, query)
 
 
 def unnoticed_children(tx: Tx, engine_id: str, limit: int = 500) -> list[Execution]:
@@ -82,7 +80,7 @@ def unnoticed_children(tx: Tx, engine_id: str, limit: int = 500) -> list[Executi
     """
     parent = execution.alias("parent")
     query = (
-        select(*executions.columns(result=False))
+        select(*LIGHT)
         .join(parent, parent.c.id == execution.c.parent_id)
         .where(
             text("execution.parent_notified = false AND execution.end_timestamp IS NOT NULL"),
@@ -91,7 +89,7 @@ def unnoticed_children(tx: Tx, engine_id: str, limit: int = 500) -> list[Executi
         .order_by(execution.c.end_timestamp, execution.c.id)
         .limit(limit)
     )
-    return executions.read(tx, query)
+    return read(tx, query)
 
 
 def mark_noticed(tx: Tx, ids: Sequence[str]) -> None:

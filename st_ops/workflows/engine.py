@@ -150,7 +150,7 @@ class WorkflowEngine:
 
     def _claim(self) -> bool:
         with self._database.read() as tx:
-            if executions.next_ready_at(tx, [WORKFLOW_QUEUE]) is None:
+            if not executions.any_ready(tx, [WORKFLOW_QUEUE]):
                 return False
         me = self._membership.id
         with self._database.write() as tx:
