@@ -144,6 +144,10 @@ class Artifacts:
 
 def _files(folder: Path, notes: list[str]) -> Iterator[tuple[str, BufferedReader]]:
     """Every regular file below ``folder`` as (name, open file), by name; what is none is noted."""
+    if folder.is_symlink() or not folder.is_dir():
+        if os.path.lexists(folder):
+            notes.append("Nothing was kept: the run put something else in the place of its artifact folder.")
+        return
     for root, folders, names, descriptor in os.fwalk(folder, follow_symlinks=False, onerror=_noting(notes)):
         folders.sort()
         place = Path(root).relative_to(folder)

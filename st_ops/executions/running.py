@@ -7,7 +7,7 @@ import traceback
 from typing import Protocol
 
 from st_ops.artifacts.keeping import Kept
-from st_ops.errors import ExpressionError, UserError
+from st_ops.errors import ExpressionError, NotFound, UserError
 from st_ops.executions.console import OutputConsole, OutputWriter
 from st_ops.executions.desk import Report
 from st_ops.executions.jobs import Jobs
@@ -51,7 +51,11 @@ class Running:
 
     def is_inline(self, execution: Execution) -> bool:
         """True when the run takes microseconds and needs no thread of its own."""
-        return self._runners.for_type(execution.runner).inline
+        try:
+            return self._runners.for_type(execution.runner).inline
+        except NotFound:
+            # Its run will say so, as its failure.
+            return False
 
     def run(self, execution: Execution, stop: Stop, worker_id: str) -> Report:
         """Run it to its end. Never raises: what goes wrong is the outcome."""
@@ -76,7 +80,7 @@ class Running:
         if self.is_inline(execution):
             return self._outcome(execution, stop, console, masker), Kept()
         try:
-            room = self._rooms.make(execution)
+            room = self._rooms.make()
         except OSError as exc:
             reason = f"no folder for its artifacts could be made: {exc.strerror} ({exc.filename})"
             return _failed(reason), Kept()

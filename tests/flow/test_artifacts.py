@@ -105,8 +105,8 @@ def assert_handed_over(platform: Platform, workflow: str) -> None:
     # The copies that were fetched are not artifacts again, and nothing is left behind on the worker.
     assert names(platform, publish["id"]) == []
     platform.eventually(
-        lambda: [path for path in (platform.home / "runs").glob("*/*") if path.name != "owner"] == [],
-        10, "the folders of the runs to be gone",
+        lambda: {path.name for path in (platform.home / "runs").rglob("*") if path.is_file()} == {"owner"},
+        10, "the files of the runs to be gone",
     )  # fmt: skip
 
 

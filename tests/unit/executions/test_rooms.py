@@ -118,7 +118,7 @@ def test_what_a_run_fetches_goes_with_it(stages: Stages, tmp_path: Path):
         executions.insert_new(tx, [source])
         artifacts.put(tx, kept)
     run = Execution(action="t.wait", runner="local-shell-cmd")
-    room = rooms.make(run)
+    room = rooms.make()
     path = Path(rooms.fetch(run, str(room), "a", execution_id=source.id))
     assert path.read_text() == "hello"
     told: list[str] = []
@@ -126,3 +126,39 @@ def test_what_a_run_fetches_goes_with_it(stages: Stages, tmp_path: Path):
     assert not path.exists()
     assert told == []
     rooms.close()
+
+
+@pytest.fixture
+def rooms(stages: Stages, tmp_path: Path) -> Iterator[Rooms]:
+    rooms = Rooms(tmp_path / "runs", stages.platform.database, stages.platform.artifacts)
+    rooms.open()
+    yield rooms
+    rooms.close()
+
+
+def test_a_folder_in_which_nothing_was_left_is_used_again(rooms: Rooms):
+    run = Execution(action="t.wait", runner="local-shell-cmd")
+    first, second = rooms.make(), rooms.make()
+    assert first != second
+    rooms.clear(run, first, print)
+    assert rooms.make() == first
+
+
+def test_a_folder_that_the_run_turned_into_something_else_is_not_used_again(rooms: Rooms, tmp_path: Path):
+    run = Execution(action="t.wait", runner="local-shell-cmd")
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("x")
+    linked, closed, gone, file = (rooms.make() for _ in range(4))
+    linked.rmdir()
+    linked.symlink_to(precious)
+    closed.chmod(0o500)
+    gone.rmdir()
+    file.rmdir()
+    file.write_text("x")
+    for room in (linked, closed, gone, file):
+        assert rooms.clear(run, room, print).artifacts == []
+    assert (precious / "file").exists()
+    made = rooms.make()
+    assert made not in (linked, closed, gone, file)
+    assert not any(room.exists() or room.is_symlink() for room in (linked, closed, gone, file))
