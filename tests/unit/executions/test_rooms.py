@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -61,7 +62,9 @@ def found(stages: Stages, execution: Execution) -> dict[str, str]:
 
 def files(stages: Stages) -> list[Path]:
     """Every kept file."""
-    return [path for path in (stages.platform.home.folder / "artifacts").rglob("*") if path.is_file()]
+    # Unlike rglob, it bears with folders that are removed meanwhile.
+    walk = os.walk(stages.platform.home.folder / "artifacts")
+    return [Path(root, name) for root, _, names in walk for name in names]
 
 
 def test_a_later_try_replaces_what_an_earlier_one_left_under_the_same_name(stages: Stages, tmp_path: Path):
