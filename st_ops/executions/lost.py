@@ -11,11 +11,11 @@ from st_ops.bus.interface import Bus
 from st_ops.errors import Unavailable
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.logs import facts
-from st_ops.model.executions import WORKFLOW_QUEUE, Execution
+from st_ops.model.executions import Execution
 from st_ops.model.status import Status
 from st_ops.store import workers
 from st_ops.store.database import Database, Tx
-from st_ops.store.executions import Move
+from st_ops.store.executions import UNSET, Move, Unset
 
 log = logging.getLogger(__name__)
 
@@ -23,21 +23,18 @@ log = logging.getLogger(__name__)
 def decide(execution: Execution) -> Move:
     """The move of an execution whose worker is gone, with the reason for the audit log."""
     lost = f"worker {execution.worker_id} was lost while it ran this"
-    actor = "reaper"
+    status = Status.ABANDONED
+    result: dict[str, str] | Unset = UNSET
     if execution.status is Status.CANCELING:
-        return Move(
-            execution_id=execution.id, status=Status.CANCELED, actor=actor, reason=f"{lost}, canceling"
-        )
-    if execution.idempotent:
-        reason = f"{lost}; the action is idempotent, so it is run again"
-        return Move(execution_id=execution.id, status=Status.REQUESTED, actor=actor, reason=reason)
-    reason = f"{lost}; whether it took effect is unknown, and the action is not declared idempotent"
+        status, reason = Status.CANCELED, f"{lost}, canceling"
+    elif execution.idempotent:
+        status, reason = Status.REQUESTED, f"{lost}; the action is idempotent, so it is run again"
+    else:
+        reason = f"{lost}; whether it took effect is unknown, and the action is not declared idempotent"
+        result = {"error": reason}
+    # Under its token: whoever claimed it anew meanwhile is not lost.
     return Move(
-        execution_id=execution.id,
-        status=Status.ABANDONED,
-        actor=actor,
-        reason=reason,
-        result={"error": reason},
+        execution_id=execution.id, status=status, actor="reaper", reason=reason, token=execution.token, result=result
     )
 
 
@@ -86,16 +83,13 @@ class Reaper:
         with self._database.write() as tx:
             workers.reap_lost(tx, lapsed=time.monotonic() >= self._trusts_from)
             # Workflows of a lost engine are adopted by a living one, not moved.
-            plain = [entry for entry in workers.orphans(tx) if entry.queue != WORKFLOW_QUEUE]
-            self._move(tx, plain, bells)
+            found = workers.orphans(tx, workflows=False)
+            self._move(tx, found, bells)
         bells.ring(self._bus)
-        return plain
+        return found
 
     def _move(self, tx: Tx, orphans: Sequence[Execution], bells: Bells) -> None:
         moves = [decide(entry) for entry in orphans]
         for done in self._lifecycle.move_in(tx, moves, bells):
-            log.warning(
-                "%s",
-                done.move.reason,
-                extra=facts(execution_id=done.move.execution_id, status=done.move.status),
-            )
+            what = facts(execution_id=done.move.execution_id, status=done.move.status)
+            log.warning("%s", done.refused or done.move.reason, extra=what)

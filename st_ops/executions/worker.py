@@ -7,6 +7,7 @@ then. Under load one commit serves many runs; a single run waits for nobody.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +67,10 @@ class Worker:
         self._sweep_seconds = sweep_seconds
         self._swept_at = 0.0
         self._turned_at = 0.0
+        #: What the store says this worker runs may be more than it knows of: the answer to a commit was lost.
+        self._doubtful = False
+        #: Held from a claim until all that was claimed lies on the desk.
+        self._turning = threading.Lock()
         self._pool = ThreadPoolExecutor(settings.slots, thread_name_prefix="slot")
         self._loop = EngineLoop("worker", bus, [Topic.EXECUTION_REQUESTED], self._turn, sweep_seconds)
         self.membership = Membership(
@@ -83,8 +88,10 @@ class Worker:
         if self._closing:
             return
         self._closing = True
+        with self._turning:
+            # What was being claimed lies on the desk now, and nothing more will be.
+            self._loop.wake()
         self._show_draining()
-        self._loop.wake()
         if not self._desk.wait_empty(self._settings.drain_seconds):
             self._desk.stop_all(SHUTDOWN)
         # After SIGTERM and the grace period every run has ended; its report needs a turn more.
@@ -128,6 +135,12 @@ class Worker:
         """Record what ended, claim what is free; True when it is worth another turn at once."""
         self._sweep()
         self._rest()
+        with self._turning:
+            return self._record_and_claim()
+
+    def _record_and_claim(self) -> bool:
+        if self._doubtful:
+            self._take_up()
         reports = self._desk.reports()
         free = self._settings.slots - self._desk.count() + len(reports)
         if self._closing or self.membership.draining:
@@ -135,6 +148,8 @@ class Worker:
         if not reports and (free <= 0 or not self._anything_ready()):
             return False
         bells = Bells()
+        # Until all that is claimed has been started.
+        self._doubtful = True
         try:
             with self._database.write() as tx:
                 obsolete = self._record(tx, reports, bells)
@@ -156,8 +171,25 @@ class Worker:
         self._remove_files(obsolete)
         for execution in claimed:
             self._start(execution)
+        self._doubtful = False
         self._turned_at = time.monotonic()
         return free > 0 and len(claimed) == free
+
+    def _take_up(self) -> None:
+        """Run what was claimed in a transaction of which it was not heard that it was committed."""
+        with self._database.read() as tx:
+            held = workers.held(tx, self.membership.id, [Status.RUNNING, Status.CANCELING])
+        known = {(execution.id, execution.token) for execution in self._desk.running()}
+        for execution in held:
+            if (execution.id, execution.token) in known:
+                continue
+            log.warning("Claimed unknowingly, and taken up now.", extra=facts(execution_id=execution.id))
+            if execution.status is Status.RUNNING:
+                self._start(execution)
+            else:
+                self._desk.take(execution)
+                self._desk.hand_in(Report(execution, _not_begun(execution, Status.CANCELED, "canceled")))
+        self._doubtful = False
 
     def _rest(self) -> None:
         rest = min(self._desk.at_work() * _REST_EACH, _REST_MOST) - (time.monotonic() - self._turned_at)
@@ -186,7 +218,9 @@ class Worker:
         obsolete: list[str] = []
         for report in reports:
             if (report.execution.id, report.move.token) in refused:
-                obsolete += [entry.location for entry in report.artifacts]
+                # A report that is repeated is refused too, and what it left is named since the first time.
+                named = set(artifacts.locations(tx, [report.execution.id])) if report.artifacts else set()
+                obsolete += [entry.location for entry in report.artifacts if entry.location not in named]
             elif report.artifacts:
                 obsolete += artifacts.put(tx, report.artifacts)
         return obsolete
@@ -198,28 +232,36 @@ class Worker:
     def _claim(self, tx: Tx, free: int) -> list[Execution]:
         if free <= 0:
             return []
-        if workers.get(tx, self.membership.id) is None:
+        me, wanted = self.membership.id, self._settings
+        if not workers.is_registered(tx, me):
             # Declared lost: what it took now would be an orphan. The next heartbeat registers it anew.
             return []
-        wanted = self._settings
-        return self._lifecycle.claim_in(tx, self.membership.id, wanted.queues, wanted.labels, free)
+        return self._lifecycle.claim_in(tx, me, wanted.queues, wanted.labels, free)
 
     def _record_one_by_one(self, reports: Sequence[Report]) -> None:
         """After a batch that could not be stored: one bad report must not hold up the others."""
-        for report in reports:
-            bells = Bells()
-            try:
-                with self._database.write() as tx:
-                    obsolete = self._record(tx, [report], bells)
-                self._remove_files(obsolete)
-            except Unavailable:
-                self._desk.put_back([report])
-                raise
-            except Exception as exc:  # the edge of recording: the failure becomes the execution's end
-                log.exception("A result could not be stored.", extra=facts(execution_id=report.execution.id))
-                self._fail(report, exc)
-            self._desk.clear([report])
-            bells.ring(self._bus)
+        left = list(reports)
+        try:
+            while left:
+                self._record_one(left[0])
+                self._desk.clear([left.pop(0)])
+        finally:
+            # The one that failed comes last: what follows it may well be recorded.
+            self._desk.put_back([*left[1:], *left[:1]])
+
+    def _record_one(self, report: Report) -> None:
+        bells = Bells()
+        try:
+            with self._database.write() as tx:
+                obsolete = self._record(tx, [report], bells)
+        except Unavailable:
+            raise
+        except Exception as exc:  # the edge of recording: the failure becomes the execution's end
+            log.exception("A result could not be stored.", extra=facts(execution_id=report.execution.id))
+            self._fail(report, exc)
+            return
+        self._remove_files(obsolete)
+        bells.ring(self._bus)
 
     def _fail(self, report: Report, error: Exception) -> None:
         reason = f"the result could not be stored: {type(error).__name__}: {str(error)[:500]}"
@@ -243,7 +285,8 @@ class Worker:
             self._desk.drop(execution)
             return
         if self._closing:
-            self._desk.hand_in(Report(execution, _handed_back(execution)))
+            why = "the worker was shut down before it started this"
+            self._desk.hand_in(Report(execution, _not_begun(execution, Status.REQUESTED, why)))
         else:
             self._desk.hand_in(self._running.run(execution, stop, self.membership.id))
         self._loop.wake()
@@ -267,9 +310,9 @@ def _nothing() -> None:
     """A heartbeat shows life and does nothing else."""
 
 
-def _handed_back(execution: Execution) -> Move:
-    """It was claimed and not started when the worker was told to shut down: whoever is free runs it."""
+def _not_begun(execution: Execution, status: Status, reason: str) -> Move:
+    """The report of an execution that was claimed and did not begin: whoever is free may run it."""
     return Move(
-        execution_id=execution.id, status=Status.REQUESTED, actor=f"worker {execution.worker_id}",
-        token=execution.token, reason="the worker was shut down before it started this",
+        execution_id=execution.id, status=status, actor=f"worker {execution.worker_id}",
+        token=execution.token, reason=reason,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, sele
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.logs import facts
-from st_ops.model.executions import Execution
+from st_ops.model.executions import WORKFLOW_QUEUE, Execution
 from st_ops.model.identity import from_micros
 from st_ops.model.records import Worker
 from st_ops.model.status import Status
@@ -59,6 +59,12 @@ def get(tx: Tx, worker_id: str) -> Worker | None:
     return None if row is None else Worker.model_validate(dict(row))
 
 
+def is_registered(tx: Tx, worker_id: str) -> bool:
+    """Whether the worker is one of the living; until the commit nobody can declare it lost."""
+    query = select(worker.c.id).where(worker.c.id == worker_id).with_for_update(read=True, key_share=True)
+    return tx.execute(query).first() is not None
+
+
 def find(tx: Tx, kind: str | None = None) -> list[Worker]:
     """All registered workers, oldest first."""
     query = select(worker).order_by(worker.c.started_at)
@@ -91,13 +97,22 @@ def reap_lost(tx: Tx, *, lapsed: bool = True) -> list[Worker]:
     return lost
 
 
-def orphans(tx: Tx, limit: int = 500) -> list[Execution]:
-    """Executions held by a worker that is no longer registered."""
-    registered = select(worker.c.id)
+def orphans(tx: Tx, *, workflows: bool, limit: int = 500) -> list[Execution]:
+    """Executions held by a worker that is no longer registered: workflows, or what workers run.
+
+    Each is answered to one caller at a time.
+    """
+    is_workflow = execution.c.queue == WORKFLOW_QUEUE
     query = (
         select(execution.c.id)
-        .where(text(HELD), execution.c.worker_id.is_not(None), execution.c.worker_id.not_in(registered))
+        .where(
+            text(HELD),
+            execution.c.worker_id.is_not(None),
+            execution.c.worker_id.not_in(select(worker.c.id)),
+            is_workflow if workflows else ~is_workflow,
+        )
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     return list(executions.get_many(tx, list(tx.execute(query).scalars())).values())
 

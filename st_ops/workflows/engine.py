@@ -113,7 +113,7 @@ class WorkflowEngine:
         with self._database.write() as tx:
             # Also on a host where no worker runs that would notice.
             workers.reap_lost(tx, lapsed=False)
-            orphans = [entry for entry in workers.orphans(tx) if entry.queue == WORKFLOW_QUEUE]
+            orphans = workers.orphans(tx, workflows=True)
             won = [
                 identifier
                 for entry in orphans

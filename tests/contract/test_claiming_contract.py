@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from st_ops.model.executions import Execution
+from st_ops.executions.lost import decide
+from st_ops.model.executions import WORKFLOW_QUEUE, Execution
 from st_ops.model.identity import new_id, now
 from st_ops.model.limits import Rate
+from st_ops.model.records import Worker
 from st_ops.model.status import Status
-from st_ops.store import audit, executions, rates
+from st_ops.store import audit, executions, rates, workers
 from st_ops.store.database import Database
+from st_ops.store.migrate import upgrade
 from tests.contract.stores import open_store
 
 
@@ -79,3 +82,54 @@ def test_of_what_came_due_meanwhile_no_more_start_than_the_rate_allows(store: Da
     assert start(10, 9) == (2, 14)
     assert start(13, 9) == (0, 14)
     assert start(100, 1) == (1, 100)
+
+
+def a_lapsed_worker(store: Database) -> str:
+    entry = Worker(
+        id=new_id(), kind="runner", host="h", pid=1, process="elsewhere 1 1", queues=["default"], labels=[], slots=1,
+        expires_at=now(),
+    )  # fmt: skip
+    with store.write() as tx:
+        workers.register(tx, entry, -1.0)
+    return entry.id
+
+
+def test_what_was_claimed_anew_is_not_lost_with_its_former_worker(store: Database) -> None:
+    (identifier,) = stored(store, idempotent=True)
+    claimed(store, 1)
+    with store.write() as tx:
+        (lost,) = workers.orphans(tx, workflows=False)
+    # Another reaper was quicker, and so was the next worker.
+    with store.write() as tx:
+        executions.move(tx, [decide(lost)])
+    assert claimed(store, 1) == [identifier]
+    with store.write() as tx:
+        (late,) = executions.move(tx, [decide(lost)])
+    assert late.refused == "Token 1 is no longer valid; the present one is 3."
+
+
+def test_orphaned_workflows_do_not_hide_what_workers_ran(store: Database) -> None:
+    workflows = stored(store, 5, queue=WORKFLOW_QUEUE)
+    (plain,) = stored(store)
+    with store.write() as tx:
+        executions.claim(tx, new_id(), ["default", WORKFLOW_QUEUE], (), 10)
+        assert [entry.id for entry in workers.orphans(tx, workflows=False, limit=1)] == [plain]
+        assert sorted(entry.id for entry in workers.orphans(tx, workflows=True)) == sorted(workflows)
+
+
+def test_no_worker_is_declared_lost_while_it_claims_and_no_orphan_is_given_to_two(postgres_url: str) -> None:
+    store = Database(postgres_url)
+    upgrade(store)
+    worker = a_lapsed_worker(store)
+    with store.write() as claiming, store.write() as reaping:
+        assert workers.is_registered(claiming, worker)
+        assert workers.reap_lost(reaping) == []
+    stored(store)
+    claimed(store, 1)
+    with store.write() as one, store.write() as other:
+        assert len(workers.orphans(one, workflows=False)) == 1
+        assert workers.orphans(other, workflows=False) == []
+    with store.write() as tx:
+        assert [entry.id for entry in workers.reap_lost(tx)] == [worker]
+        assert not workers.is_registered(tx, worker)
+    store.close()
