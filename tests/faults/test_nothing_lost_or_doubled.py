@@ -71,10 +71,10 @@ class Sender:
         eventually(lambda: self.count() >= goal, 60, f"{goal} answers")
 
 
-def kill_at_random(platform: Platform, sender: Sender, dice: random.Random, every: int, rounds: int) -> None:
-    """Again and again let some events be answered, kill one of the processes and start it anew."""
+def kill_at_random(platform: Platform, sender: Sender, dice: random.Random, rounds: int, most: int) -> None:
+    """Again and again let some of ``most`` events be answered, kill one of the processes and start it anew."""
     for _round in range(rounds):
-        goal = sender.count() + dice.randint(1, every)
+        goal = min(sender.count() + dice.randint(1, most // rounds), most)
         sender.await_count(goal)
         victim = dice.choice(list(platform.processes))
         platform.restart(victim)
@@ -102,7 +102,7 @@ def test_every_accepted_event_is_acted_on_once_while_processes_are_killed(
     work = [(kind, f"{kind}-{number}") for number in range(40) for kind in ("once", "two_steps")]
     with ThreadPoolExecutor(4) as senders:
         sending = [senders.submit(sender.happened, ledger, kind, name) for kind, name in work]
-        kill_at_random(platform, sender, dice, every=14, rounds=5)
+        kill_at_random(platform, sender, dice, rounds=5, most=len(work))
         for future in sending:
             future.result()
     await_quiet(platform)
