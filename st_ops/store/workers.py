@@ -125,6 +125,12 @@ def held(tx: Tx, worker_id: str, statuses: Collection[Status] = ()) -> list[Exec
     return list(executions.get_many(tx, list(tx.execute(query).scalars())).values())
 
 
+def held_ids(tx: Tx, worker_id: str) -> set[str]:
+    """Ids of what this worker holds."""
+    query = select(execution.c.id).where(text(HELD), execution.c.worker_id == worker_id)
+    return set(tx.execute(query).scalars())
+
+
 def count_held(tx: Tx) -> dict[str, int]:
     """Worker id → how many executions it holds."""
     query = select(execution.c.worker_id, func.count()).where(text(HELD)).group_by(execution.c.worker_id)

@@ -15,6 +15,7 @@ from typing import Any
 from st_ops.bus.interface import Bus
 from st_ops.bus.loop import EngineLoop
 from st_ops.errors import Conflict, Unavailable
+from st_ops.executions.at_limit import cancel_moves
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.requests import Requests
 from st_ops.logs import facts as log_facts
@@ -109,20 +110,19 @@ class WorkflowEngine:
         self._membership.close()
 
     def _adopt(self) -> None:
-        """Take over workflows whose engine is gone."""
+        """Take over workflows whose engine is gone, and what became ours in a commit of which we heard no answer."""
+        me = self._membership.id
         with self._database.write() as tx:
             # Also on a host where no worker runs that would notice.
             workers.reap_lost(tx, lapsed=False)
-            orphans = workers.orphans(tx, workflows=True)
-            won = [
-                identifier
-                for entry in orphans
-                for identifier in workers.adopt(tx, [entry.id], entry.worker_id, self._membership.id)
-            ]
-        for identifier in won:
+            for entry in workers.orphans(tx, workflows=True):
+                workers.adopt(tx, [entry.id], entry.worker_id, me)
+            ours = workers.held_ids(tx, me)
+        unknown = ours - self._held - self._take_up
+        for identifier in unknown:
             log.info("Workflow taken over.", extra=log_facts(execution_id=identifier))
-        if won:
-            self._take_up.update(won)
+        if unknown:
+            self._take_up.update(unknown)
             self._loop.wake()
 
     def _lose(self) -> None:
@@ -200,6 +200,8 @@ class WorkflowEngine:
             return
         except Unavailable:
             self._live.forget(workflow_id)
+            # Which of its children were paused is forgotten with it: it looks again.
+            self._take_up.add(workflow_id)
             raise
         except Exception as exc:  # a bug met by one workflow must not stop the others
             log.exception("Workflow %s cannot go on.", workflow_id)
@@ -347,12 +349,7 @@ def _move(execution: Execution, status: Status, reason: str, **more: Any) -> Mov
 
 def _cancel(child: Execution, reason: str) -> list[Move]:
     """The moves that cancel a child: at once when nothing runs, else its worker or engine ends it."""
-    wanted = [Status.CANCELING]
-    if child.status in (Status.REQUESTED, Status.SCHEDULED, Status.DELAYED):
-        wanted = [Status.CANCELED]
-    elif child.status is Status.PENDING:
-        wanted = [Status.CANCELING, Status.CANCELED]
-    return [_move(child, status, reason) for status in wanted]
+    return cancel_moves(child.id, "workflow engine", reason)
 
 
 def _entry(message: str) -> dict[str, Any]:
