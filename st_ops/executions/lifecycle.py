@@ -217,6 +217,9 @@ class Lifecycle:
             return wish
         if current.attempt == 0 or current.queue == WORKFLOW_QUEUE:
             return wish
+        if not may_move(current.status, Status.DELAYED):
+            # A question that nobody answered is not put again.
+            return wish
         retry = self._limits.of(self._catalog.cached(), current.action).retry
         result = None if isinstance(wish.result, Unset) else wish.result
         if retry is None or not self._limits.retries(retry, wish.status, result, current.retries):

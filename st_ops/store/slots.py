@@ -123,15 +123,19 @@ def give_back(tx: Tx, identifiers: Collection[str]) -> set[str]:
 
 
 def with_waiting(tx: Tx, limit: int = 200) -> set[str]:
-    """Keys under which an execution waits that is due: what a sweep hands to ``admit``."""
+    """Keys with room under which an execution waits that is due: what a sweep hands to ``admit``."""
+    taken = select(slot.c.key, func.count().label("count")).where(slot.c.admitted.is_(True))
+    used = taken.group_by(slot.c.key).subquery()
     query = (
         select(slot.c.key)
         .join(execution, execution.c.id == slot.c.execution_id)
+        .join(used, used.c.key == slot.c.key, isouter=True)
         .where(
             text("slot.admitted = false"),
             execution.c.waits_for_slot.is_(True),
             execution.c.ready_at <= now(),
-            slot.c.limit > 0,
+            # However many keys are full, they do not hide those with room.
+            func.coalesce(used.c.count, 0) < slot.c.limit,
         )
         .distinct()
         .limit(limit)

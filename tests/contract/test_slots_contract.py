@@ -83,6 +83,16 @@ def test_one_that_is_not_due_is_not_admitted_and_found_by_the_sweep_later(store:
         assert slots.admit(tx, slots.with_waiting(tx)) == [due]
 
 
+def test_keys_that_are_full_do_not_hide_one_with_room_from_the_sweep(store: Database) -> None:
+    with store.write() as tx:
+        for number in range(5):
+            for _ in range(2):
+                waiting(tx, one(1, f"full {number}"))
+            slots.admit(tx, {f"full {number}"})
+        waiting(tx, one(1, "room"))
+        assert slots.with_waiting(tx, limit=2) == {"room"}
+
+
 def test_a_retry_gives_its_slot_back_and_waits_again(store: Database) -> None:
     with store.write() as tx:
         first = waiting(tx, one(1))

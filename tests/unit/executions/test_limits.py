@@ -12,6 +12,7 @@ from st_ops.errors import InvalidInput
 from st_ops.model.limits import Retry, parse_concurrency, parse_rate, parse_retry
 from st_ops.model.status import Status
 from st_ops.store import history, slots
+from st_ops.store.executions import Move
 from tests.unit.executions.platform import Stages
 from tests.waiting import eventually
 
@@ -219,6 +220,14 @@ def test_an_expression_decides_which_failures_are_tried_again(start: Start) -> N
     stages = start({**shell("a", "exit 7", when), **shell("b", "exit 8", when)})
     seven, eight = stages.ended(stages.ask("t.a"), stages.ask("t.b"))
     assert (seven.retries, eight.retries) == (3, 0)
+
+
+def test_an_end_after_which_no_further_try_is_legal_stands(start: Start) -> None:
+    question = "name: q\nrunner_type: inquirer\nretry:\n  count: 2\n"
+    stages = start({"actions/q.yaml": question})
+    asked = stages.reached(stages.ask("t.q"), Status.PENDING)
+    stages.platform.lifecycle.move([Move(execution_id=asked.id, status=Status.TIMEOUT, reason="nobody answered")])
+    assert stages.get(asked.id).status is Status.TIMEOUT
 
 
 def test_a_retry_lets_others_have_its_slot_while_it_waits(start: Start) -> None:
