@@ -29,6 +29,9 @@ SHUTDOWN = "the worker was shut down"
 #: Reason given to runs whose lease lapsed while they ran.
 LOST = "the worker lost its lease"
 
+#: Runs of one execution after which an action that loses its sandbox is not run again: it may be what ends it.
+_MOST_RUNS = 10
+
 
 class Runners(Protocol):
     """Where the runner of an execution is found."""
@@ -63,7 +66,7 @@ class Running:
         cap = self._settings.output_bytes
         console = OutputConsole(self._writer, execution.id, execution.attempt, cap, masker)
         outcome, kept = self._in_room(execution, stop, console, masker)
-        outcome = _after_stop(execution, outcome, stop)
+        outcome = _after_loss(execution, _after_stop(execution, outcome, stop))
         try:
             move = self._move(execution, outcome, masker, worker_id)
         except Exception as exc:  # the edge of a run: a result that breaks us must not hold its slot for ever
@@ -141,4 +144,16 @@ def _after_stop(execution: Execution, outcome: Outcome, stop: Stop) -> Outcome:
         reason = f"{stop.reason}; the action is idempotent, so it is run again"
         return Outcome(status=Status.REQUESTED, reason=reason)
     reason = f"{stop.reason} while it ran this; whether it took effect is unknown"
+    return Outcome(status=Status.ABANDONED, result=outcome.result, reason=reason)
+
+
+def _after_loss(execution: Execution, outcome: Outcome) -> Outcome:
+    """A run whose sandbox was killed is like one whose worker was lost: it runs again, or its outcome is unknown."""
+    if not outcome.lost:
+        return outcome
+    if execution.idempotent and execution.attempt < _MOST_RUNS:
+        reason = f"{outcome.reason} The action is idempotent, so it is run again."
+        return Outcome(status=Status.REQUESTED, reason=reason)
+    tries = f" It was run {execution.attempt} times." if execution.idempotent else ""
+    reason = f"{outcome.reason} Whether it took effect is unknown.{tries}"
     return Outcome(status=Status.ABANDONED, result=outcome.result, reason=reason)

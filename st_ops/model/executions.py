@@ -94,6 +94,8 @@ class Outcome(Model):
     status: Status
     result: Any = None
     reason: str = ""
+    #: What watched over the run is gone, and the run with it: whether it took effect is unknown.
+    lost: bool = False
 
 
 class OutputLine(Model):

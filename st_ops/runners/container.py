@@ -192,7 +192,7 @@ def _outcome(
     reason = " ".join(filter(None, (error or process.describe_end(ended, {}), left)))
     if error or left:
         result["error"] = reason
-    return Outcome(status=status, result=result, reason=reason)
+    return Outcome(status=status, result=result, reason=reason, lost=bool(ended.lost) and not ended.stopped)
 
 
 def _complaint(stderr: str) -> str:

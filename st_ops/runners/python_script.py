@@ -124,14 +124,15 @@ class PythonScriptRunner:
             status, error = Status.TIMEOUT, timeout_text(job.timeout)
         elif ended.stopped:
             status, error = Status.CANCELED, f"It was stopped: {ended.stopped}."
-        elif ended.lost:
+        elif ended.lost and not (said and "status" in said):
             error = f"The sandbox of pack {job.action.pack} was lost while the action ran: {ended.lost}."
         elif said and "result_too_large" in said:
             error = (
                 f"The result has {said['result_too_large']} bytes; at most {self._options.result_bytes} are taken. "
                 "Write it to a file and return its path."
             )
-        elif said and ended.exit_code == 0:
+        elif said and (ended.exit_code == 0 or ended.lost):
+            # What it was to do was done when it gave its result, whatever became of its sandbox then.
             status = Status.SUCCEEDED if said["status"] == "succeeded" else Status.FAILED
         elif (ended.message or {}).get("type") == "babble":
             error = "What the action's process said on its channel is no message."
@@ -148,7 +149,8 @@ class PythonScriptRunner:
         }
         if error:
             result["error"] = error
-        return Outcome(status=status, result=result, reason=error)
+        lost = bool(ended.lost) and status is Status.FAILED and "status" not in (said or {})
+        return Outcome(status=status, result=result, reason=error, lost=lost)
 
 
 _TIMED_OUT = -9

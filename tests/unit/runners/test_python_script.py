@@ -337,7 +337,7 @@ def test_a_sandbox_killed_mid_run_fails_its_runs_leaves_nothing_and_is_replaced(
     os.kill(sandbox_of(pool, "thepack"), signal.SIGKILL)
 
     worker.join(20)
-    assert box[0].status is Status.FAILED
+    assert (box[0].status, box[0].lost) == (Status.FAILED, True)
     assert box[0].reason == (
         "The sandbox of pack thepack was lost while the action ran: it was killed by SIGKILL."
     )
