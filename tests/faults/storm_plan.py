@@ -93,4 +93,5 @@ def _parameters(action: str, number: int, trace: str) -> dict[str, Any]:
     if action.endswith("_flow"):
         return {"trace": trace}
     lane = f"lane{number % 3}" if "pair" in action else "free"
-    return {"trace": trace, "lane": lane, "beats": number % 5}
+    beats = number % 5 if action in LIMITS else number % 15
+    return {"trace": trace, "lane": lane, "beats": beats}

@@ -41,9 +41,6 @@ PACKS = Path(__file__).parent / "storm_packs"
 #: Each stage a process, two of those that hold something.
 APART = ("api", "rules", "workflows-1", "workflows-2", "runner-1", "runner-2", "sensors")
 
-#: How many events a sensor finds, as files in a folder.
-STRIKES = 12
-
 UNFINISHED = "requested,scheduled,delayed,running,pending,pausing,paused,resuming,canceling"
 
 
@@ -58,24 +55,30 @@ class Storm:
         self.wishes = plan.wishes(self.dice, str(trace), share)
         self._folder = folder
         self._lock = threading.Lock()
-        self._calm = threading.Event()
+        self._may_ask = threading.Semaphore(0)
+        #: Files left for the sensor.
+        self.left = 0
         #: Key of a wish → the execution or event it was answered with.
         self.answers: dict[str, str] = {}
 
     def rage(self, victims: Victims, strikes: Sequence[str]) -> None:
-        """Ask for everything, and strike after strike let some be done, until both are through."""
+        """Ask for everything in portions, and let lightning strike while each is worked on."""
+        portion = len(self.wishes) // (len(strikes) + 1) + 1
         with ThreadPoolExecutor(4) as people:
             asking = [people.submit(self._ask, wish) for wish in self.wishes]
-            self._leave_strikes()
             for name in strikes:
-                self._let_some_be_done()
+                before = self._size()
+                self._may_ask.release(portion)
+                self._leave_strike()
+                self._let_some_be_done(before)
                 victims.strike(name, self.dice.randrange(100))
+            self._may_ask.release(portion)
             for future in asking:
                 future.result()
 
-    def _let_some_be_done(self) -> None:
+    def _let_some_be_done(self, before: int) -> None:
         """Wait until the work has gone on a little, or a moment, when nothing can go on without what was struck."""
-        goal = self._size() + 50 * self.dice.randint(1, 60)
+        goal = before + 50 * self.dice.randint(1, 40)
         pause = threading.Event()
         for _look in range(150):
             if self._size() >= goal:
@@ -85,13 +88,15 @@ class Storm:
     def _size(self) -> int:
         return self.trace.stat().st_size
 
-    def _leave_strikes(self) -> None:
-        for number in range(STRIKES):
-            new = self._folder / f"{number}.new"
-            new.write_text(f"shell {self.trace}")
-            new.rename(new.with_suffix(".strike"))
+    def _leave_strike(self) -> None:
+        """Something for the sensor to find."""
+        self.left += 1
+        new = self._folder / f"{self.left}.new"
+        new.write_text(f"shell {self.trace}")
+        new.rename(new.with_suffix(".strike"))
 
     def _ask(self, wish: plan.Wish) -> None:
+        self._may_ask.acquire()
         http = self.platform.http
         headers = {"Idempotency-Key": wish.key, "X-Auth-Token": http.headers["X-Auth-Token"]}
         body: dict[str, Any] = {"trigger": "storm.struck", "payload": wish.parameters}
@@ -211,7 +216,7 @@ class Aftermath:
             }
             made = list(tx.execute(select(enforcement)))
         asked = Counter(wish.kind for wish in self.storm.wishes if wish.kind)
-        assert Counter(kinds.values()) == asked + Counter(shell=STRIKES)
+        assert Counter(kinds.values()) == asked + Counter(shell=self.storm.left)
         rules: dict[str, list[str]] = defaultdict(list)
         for row in made:
             rules[row.event_id].append(row.rule_ref)
