@@ -69,7 +69,7 @@ class Assignment:
 
 
 def run(pool: SandboxPool, work: Assignment, console: Console, stop: Stop) -> Ended:
-    """Run ``work`` to its end. A sandbox that ends before it takes the job on is replaced, unnoticed."""
+    """Run ``work`` to its end. A sandbox, or a process, that ends before it takes the job on is replaced, unnoticed."""
     for _try in range(3):
         lent = pool.start(
             work.python, work.pack, file=work.file, pack_path=work.pack_path, keep_workdir=work.keep_workdir
@@ -84,6 +84,9 @@ def run(pool: SandboxPool, work: Assignment, console: Console, stop: Stop) -> En
         if ended is not None and not ended.lost:
             pool.give_back(lent)
             return ended
+        if ended is None and lent.sandbox.alive:
+            pool.give_back(lent)  # the process forked ahead for it had been killed
+            continue
         lent.job.close()
         pool.lost(lent.kept)
         if ended is not None:
@@ -232,8 +235,8 @@ class _Watch:
             output.close()
         stdout, stderr = (output.text for output in self._outputs.values())
         said = _read_all(self._job.status)
-        if not said:
-            return None
+        if not said.startswith(b"s"):
+            return None  # it had not begun
         report = json.loads(said[1:]) if len(said) > 1 else {}
         if self._stop.is_set() and not self._stopped:
             self._stopped = self._stop.reason or "canceled"

@@ -162,7 +162,9 @@ def shell_outcome(ended: Ended, timeout: float | None, limits: Mapping[str, floa
     if error:
         result["error"] = error
     lost = bool(ended.lost) and not ended.stopped
-    return Outcome(status=status, result=result, reason=error or process.describe_end(ended, limits), lost=lost)
+    return Outcome(
+        status=status, result=result, reason=error or process.describe_end(ended, limits), lost=lost
+    )
 
 
 def timeout_text(timeout: float | None) -> str:

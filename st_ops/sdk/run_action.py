@@ -67,6 +67,18 @@ def run(job: Mapping[str, Any], platform: Platform) -> dict[str, Any]:
         _flush()
 
 
+def rehearse(cls: Any, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the action class ``cls``, which asks nothing of the platform, as :func:`run` would; its outcome."""
+    return _class_outcome(_instance(cls, job, _Nobody()).run(**job["parameters"]))
+
+
+class _Nobody:
+    """A platform that is not there."""
+
+    def request(self, method: str, **arguments: Any) -> Any:
+        raise RuntimeError(f"Nobody answers {method}.")
+
+
 def _instance(cls: Any, job: Mapping[str, Any], platform: Platform) -> Any:
     logger = stderr_logger(f"actions.python.{cls.__name__}", job.get("log_level", "DEBUG"))
     service = ActionService(platform, job["pack"], cls.__name__, logger, job.get("log_level", "DEBUG"))

@@ -33,7 +33,7 @@ from st_ops.runners.sandbox import kernel
 SETUP_FAILED = 126
 
 #: The channel's descriptor lies out of the way of code that closes 3 and up before it daemonises.
-_CHANNEL_FD = 900
+CHANNEL_FD = 900
 
 _MB = 1024 * 1024
 
@@ -46,17 +46,23 @@ def run(parent: int, stdout: int, stderr: int, channel_fd: int, workdir: str, ke
     """Be the process of one job: never returns. ``parent`` is the pid of the sandbox that forked us."""
     code = SETUP_FAILED
     try:
-        code = _run(parent, stdout, stderr, channel_fd, workdir, keep)
+        if settle(parent):
+            code = be_job(stdout, stderr, channel_fd, workdir, keep)
     finally:
         _exit(code)
 
 
-def _run(parent: int, stdout: int, stderr: int, channel_fd: int, workdir: str, keep: bool) -> int:
+def settle(parent: int) -> bool:
+    """Become a process of our own, which ends with its parent and adopts its orphans; False when that has ended."""
     os.setsid()
     kernel.die_with_parent()
     kernel.adopt_orphans()
-    if os.getppid() != parent:
-        return SETUP_FAILED  # the sandbox died before we asked to die with it
+    # The sandbox may have died before we asked to die with it.
+    return os.getppid() == parent
+
+
+def be_job(stdout: int, stderr: int, channel_fd: int, workdir: str, keep: bool) -> int:
+    """Take the descriptors and the description, and do as it says; the exit code."""
     channel = _take_descriptors(stdout, stderr, channel_fd)
     kernel.default_signals()
     spec = _read_frame(channel)
@@ -79,12 +85,12 @@ def _take_descriptors(stdout: int, stderr: int, channel_fd: int) -> int:
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
     try:
-        channel = fcntl.fcntl(channel_fd, fcntl.F_DUPFD_CLOEXEC, _CHANNEL_FD)
+        channel = fcntl.fcntl(channel_fd, fcntl.F_DUPFD_CLOEXEC, CHANNEL_FD)
     except OSError:  # fewer descriptors than that are allowed here
         os.dup2(channel_fd, 3, inheritable=False)
         channel = 3
     # The parent opens nothing that could have a higher number (preload.py sees to that).
-    os.closerange(4 if channel == 3 else 3, _CHANNEL_FD)
+    os.closerange(4 if channel == 3 else 3, CHANNEL_FD)
     return channel
 
 

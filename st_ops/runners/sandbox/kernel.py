@@ -77,13 +77,13 @@ def has_children() -> bool:
 
 
 def _candidates(first: int, everywhere: bool) -> Iterable[int]:
-    last = 0 if everywhere else _last_pid()
+    last = 0 if everywhere else last_pid()
     if last < first or last - first > _RANGE_LIMIT:
         return all_pids()
     return range(first + 1, last + 1)
 
 
-def _last_pid() -> int:
+def last_pid() -> int:
     """The process number that was given out last, or 0 when the kernel does not say."""
     try:
         with open("/proc/loadavg", "rb") as file:

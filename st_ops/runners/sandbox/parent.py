@@ -3,10 +3,12 @@
 It speaks with its worker over a SOCK_SEQPACKET socket, one JSON object a message:
 
 - ``{"start": n, "keep": bool, "file": …, "pack_path": …}`` with four descriptors: the child's
-  stdout, stderr and channel, and a pipe on which the parent says ``s`` just before it forks and, when nothing of the
-  job is left, ``{"pid", "status" (as waitpid gives it), "cpu" (seconds), "rss_kb", "left" (pids that would not die),
+  stdout, stderr and channel, and a pipe on which ``s`` is said when the job begins and, when nothing of the job is
+  left, ``{"pid", "status" (as waitpid gives it), "cpu" (seconds), "rss_kb", "left" (pids that would not die),
   "workdir" (when it is kept)}``;
 - ``{"stop": n, "grace": seconds}``: SIGTERM to all of the job's processes, SIGKILL after the grace period.
+
+In a moment of rest it forks a spare child for the next job (``spare.py``).
 
 **Nothing outlives a job.** Each child leads its own session and adopts its orphaned descendants (a subreaper), so
 that what it leaves behind at its end, however it detached, becomes a child of this process, which kills it. **Nothing
@@ -34,15 +36,14 @@ import time
 from typing import TYPE_CHECKING, Any, Mapping, NoReturn
 
 from st_ops.runners.sandbox import child, kernel
+from st_ops.runners.sandbox.running import Running, say
+from st_ops.runners.sandbox.spare import Spares
 
 if TYPE_CHECKING:
     from st_ops.runners.sandbox.preload import Trial
 
 #: Seconds between two looks at whether our worker still is our parent.
 _PARENT_CHECK = 5.0
-
-#: Seconds a killed process may take to die (it may hang in the kernel) before its job is reported without it.
-_DEATH_SECONDS = 2.0
 
 #: A job older than this may have seen process numbers wrap round.
 _WRAP_SECONDS = 2.0
@@ -59,25 +60,13 @@ _ANCILLARY = socket.CMSG_SPACE(4 * _FDS.itemsize)
 _BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
-class Running:
-    """One job: its number, its child, and how far its end has come."""
-
-    def __init__(self, number: int, status_fd: int, workdir: str, keep: bool) -> None:
-        self.number = number
-        self.status_fd = status_fd
-        self.workdir = workdir
-        self.keep = keep
-        self.pid = 0
-        self.since = time.monotonic()
-        self.kill_at: float | None = None
-        self.report: dict[str, Any] = {}
-        self.report_by = 0.0
-
-
 class Parent:
-    """The loop. ``idle`` is how many seconds without a job end it (the worker starts another when it needs one)."""
+    """The loop. ``idle`` is how many seconds without a job end it (the worker starts another when it needs one).
 
-    def __init__(self, control: socket.socket, work_root: str, idle: float) -> None:
+    ``rehearse``: its jobs are Python, so that a spare child has something to go through ahead.
+    """
+
+    def __init__(self, control: socket.socket, work_root: str, idle: float, *, rehearse: bool) -> None:
         self._control = control
         self._work_root = work_root
         self._idle = idle
@@ -91,6 +80,7 @@ class Parent:
         self._looked_into: dict[str, int] = {}
         self._compiled_at = 0.0
         self._trial: Trial | None = None
+        self._spares = Spares(_BLOCKED, rehearse=rehearse)
         self._closing = False
         self._leave_at = 0.0
         self._last_job = time.monotonic()
@@ -113,6 +103,8 @@ class Parent:
                 elif not self._receive():
                     self._end_everything()
             self._keep_time()
+            if self._spares.wanted and not (self._busy or self._trial or self._closing):
+                self._spares.make()
 
     @property
     def _busy(self) -> bool:
@@ -145,23 +137,38 @@ class Parent:
         # The worker's number is unique for the worker, our pid is for the machine.
         workdir = os.path.join(self._work_root, f"{self._pid}-{number}")
         job = Running(number, status, workdir, message["keep"])
-        os.write(status, b"s")
+        fds = (stdout, stderr, channel)
+        try:
+            # What the job starts has higher numbers than this, though a spare child's own is older.
+            job.first = kernel.last_pid() if self._spares.pid else 0
+            job.pid = self._spares.take(workdir, job.keep, (*fds, status)) or self._fork(job, fds)
+        except OSError as error:
+            say(status, {"error": f"no process could be made for it: {error.strerror}"})
+            os.close(status)
+        else:
+            self._jobs[job.pid] = job
+        finally:
+            for fd in fds:
+                os.close(fd)
+        self._look_into(message.get("file", ""), message.get("pack_path", ""))
+
+    def _fork(self, job: Running, fds: tuple[int, int, int]) -> int:
+        os.write(job.status_fd, b"s")
         signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         try:
             pid = os.fork()
             if pid == 0:
-                child.run(self._pid, stdout, stderr, channel, workdir, job.keep)
-        except OSError as error:
-            _say(status, {"error": f"no process could be made for it: {error.strerror}"})
-            os.close(status)
-        else:
-            job.pid = pid
-            self._jobs[pid] = job
+                child.run(self._pid, *fds, job.workdir, job.keep)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
-            for fd in (stdout, stderr, channel):
-                os.close(fd)
-        self._look_into(message.get("file", ""), message.get("pack_path", ""))
+        job.first = pid
+        return pid
+
+    def _drop_spare(self) -> None:
+        """It was forked before something that its job should find done."""
+        dropped = self._spares.drop()
+        if dropped:
+            self._helpers.add(dropped)
 
     def _stop(self, number: int, grace: float) -> None:
         for job in self._jobs.values():
@@ -193,17 +200,12 @@ class Parent:
             _pid, status, usage = os.wait4(pid, 0)
             self._doomed.discard(pid)
             self._helpers.discard(pid)
+            self._spares.ended(pid)
             if self._trial is not None and pid == self._trial.pid:
                 finished, self._trial = self._trial, None
             job = self._jobs.pop(pid, None)
             if job is not None:
-                job.report = {
-                    "pid": pid,
-                    "status": status,
-                    "cpu": round(usage.ru_utime + usage.ru_stime, 6),
-                    "rss_kb": usage.ru_maxrss,
-                }
-                job.report_by = time.monotonic() + _DEATH_SECONDS
+                job.end(status, usage)
                 self._ending.append(job)
         if self._ending:
             self._sweep()
@@ -225,10 +227,10 @@ class Parent:
             self._report(job)
 
     def _orphans(self) -> list[int]:
-        known = {*self._jobs, *self._helpers, *self._doomed}
+        known = {*self._jobs, *self._helpers, *self._doomed, self._spares.pid}
         if self._trial is not None:
             known.add(self._trial.pid)
-        first = min(job.report["pid"] for job in self._ending)
+        first = min(job.first for job in self._ending)
         aged = time.monotonic() - min(job.since for job in self._ending) > _WRAP_SECONDS
         return kernel.unknown_children(known, first, aged)
 
@@ -237,7 +239,7 @@ class Parent:
             job.report["workdir"] = job.workdir
         else:
             self._remove(job.workdir)
-        _say(job.status_fd, job.report)
+        say(job.status_fd, job.report)
         os.close(job.status_fd)
         self._last_job = time.monotonic()
 
@@ -262,6 +264,7 @@ class Parent:
             self._poll.unregister(self._control.fileno())
         if self._trial is not None:
             kernel.send(self._trial.pid, signal.SIGKILL)
+        self._drop_spare()
         for job in self._jobs.values():
             kernel.signal_tree(job.pid, signal.SIGKILL)
 
@@ -307,6 +310,7 @@ class Parent:
                 self._compiled_at = time.monotonic()
             return
         self._looked_into[file] = changed
+        self._drop_spare()
         names = imports_of(file, pack_path)
         gc.freeze()
         if names:
@@ -317,6 +321,7 @@ class Parent:
 
         for name in trial.harmless():
             import_quietly(name)
+        self._drop_spare()
         gc.collect()
         gc.freeze()
 
@@ -329,11 +334,6 @@ def _remove_and_exit(workdir: str) -> NoReturn:
         shutil.rmtree(workdir, ignore_errors=True)
     finally:
         os._exit(0)
-
-
-def _say(fd: int, message: Mapping[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # the worker is gone
-        os.write(fd, json.dumps(message).encode("utf-8"))
 
 
 def main(arguments: list[str]) -> int:
@@ -351,10 +351,15 @@ def main(arguments: list[str]) -> int:
     if kind == "python":
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-        for name in ("st_ops.runners.sandbox.python_child", "st2common.runners.base_action"):
+        for name in (
+            "st_ops.runners.sandbox.rehearsal",
+            "st_ops.runners.sandbox.python_child",
+            "st2common.runners.base_action",
+        ):
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
-    parent = Parent(socket.socket(fileno=int(control_fd)), work_root, float(idle))
+    control = socket.socket(fileno=int(control_fd))
+    parent = Parent(control, work_root, float(idle), rehearse=kind == "python")
     gc.collect()
     gc.freeze()
     parent.serve()
