@@ -98,7 +98,10 @@ class WorkerSettings(Section):
 
 
 class LimitsSettings(Section):
-    """What one run of an action may use when its own limits do not say; 0 is no limit. They hold for each process."""
+    """What one run of an action may use when its own limits do not say; 0 is no limit.
+
+    The first four hold for each of its processes, and for a container as a whole.
+    """
 
     memory_mb: float = Field(
         4096,
@@ -108,6 +111,9 @@ class LimitsSettings(Section):
     cpu_seconds: int = Field(0, ge=0, description="CPU time in seconds.")
     open_files: int = Field(0, ge=0, description="Descriptors open at once.")
     file_mb: float = Field(0, ge=0, description="Size of each file it writes, in MB.")
+    processes: int = Field(
+        1000, ge=0, description="Processes at once, counted five times a second; one with more is killed."
+    )
 
 
 class SensorSettings(Section):

@@ -15,12 +15,12 @@ RUN_LIMITS: dict[str, str] = {
     "open_files": "descriptors a process has open at once",
     "file_mb": "size of each file it writes, in MB",
     "output_bytes": "output kept, in bytes",
-    "processes": "processes and threads of a container",
+    "processes": "processes at once; of a container, its threads too",
     "cpus": "processors that a container may keep busy; 0.5 is half of one",
 }
 
-#: Limits that an engine sets on a whole container, and nothing else can.
-CONTAINER_ONLY = frozenset({"processes", "cpus"})
+#: Limits that an engine sets on a container, and nothing else can.
+CONTAINER_ONLY = frozenset({"cpus"})
 
 #: Of these a fraction means something.
 _FRACTIONS = frozenset({"memory_mb", "file_mb", "cpus"})

@@ -47,6 +47,8 @@ class Ended:
     stopped: str = ""
     #: What happened to the sandbox, when it was lost with the job in it.
     lost: str = ""
+    #: The limit for which the sandbox killed it ("processes"), or "".
+    exceeded: str = ""
     cpu_seconds: float = 0.0
 
 
@@ -59,6 +61,8 @@ class Assignment:
     file: str = ""
     pack_path: str = ""
     keep_workdir: bool = False
+    #: Most processes at once; 0 = any number.
+    processes: int = 0
     describe: Callable[[Mapping[str, str]], Mapping[str, Any]]
     timeout: float | None
     grace_seconds: float
@@ -72,7 +76,12 @@ def run(pool: SandboxPool, work: Assignment, console: Console, stop: Stop) -> En
     """Run ``work`` to its end. A sandbox, or a process, that ends before it takes the job on is replaced, unnoticed."""
     for _try in range(3):
         lent = pool.start(
-            work.python, work.pack, file=work.file, pack_path=work.pack_path, keep_workdir=work.keep_workdir
+            work.python,
+            work.pack,
+            file=work.file,
+            pack_path=work.pack_path,
+            keep_workdir=work.keep_workdir,
+            processes=work.processes,
         )
         watch = _Watch(lent, work, console, stop)
         try:
@@ -256,6 +265,7 @@ class _Watch:
             message=self._message,
             stopped=self._stopped,
             lost="" if report else self._lent.sandbox.death(),
+            exceeded=report.get("exceeded", ""),
             cpu_seconds=report.get("cpu", 0.0),
         )
 
@@ -271,6 +281,8 @@ def describe_end(ended: Ended, limits: Mapping[str, float]) -> str:
     """Why a job failed, in a sentence; "" when it did not, or ended by what it printed itself."""
     if ended.message and ended.message.get("type") == "setup_failed":
         return str(ended.message["error"])
+    if ended.exceeded:
+        return f"It had more than its {limits.get('processes', 0):g} processes at once (limits.processes)."
     if ended.exit_code >= 0:
         return f"It ended with exit code {ended.exit_code}." if ended.exit_code else ""
     name = signal.Signals(-ended.exit_code).name

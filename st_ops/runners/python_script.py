@@ -58,6 +58,7 @@ class PythonScriptRunner:
             pack_path=job.pack_path,
             describe=lambda base: self._describe(job, str(path), entry, limits, base),
             keep_workdir=job.keep_workdir,
+            processes=int(limits.get("processes", 0)),
             timeout=job.timeout,
             grace_seconds=self._options.grace_seconds,
             output_bytes=int(limits.get("output_bytes", self._options.output_bytes)),

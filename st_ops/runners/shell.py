@@ -68,6 +68,7 @@ class LocalShellRunner:
                 "limits": limits,
             },
             keep_workdir=job.keep_workdir,
+            processes=int(limits.get("processes", 0)),
             timeout=job.timeout,
             grace_seconds=self._options.grace_seconds,
             output_bytes=int(limits.get("output_bytes", self._options.output_bytes)),

@@ -90,6 +90,10 @@ time.sleep(1000)
     timeout=2,
 )
 
+MULTIPLIES = hostile(
+    "multiplies", "for _ in range(10):\n    os.fork()\ntime.sleep(1000)", limits="{processes: 100}"
+)
+
 #: A process that is never caught at rest: each is a child of one that has already ended.
 COMET = hostile(
     "comet",
@@ -141,6 +145,12 @@ PATRICIDE = hostile("patricide", "os.kill(os.getppid(), signal.SIGKILL)\ntime.sl
 def test_a_tree_of_forks_in_many_sessions_dies_with_its_timeout(stages: Stages):
     over = run(stages, FORKS)
     assert (over.status, over.reason) == (Status.TIMEOUT, "Action failed to complete in 2 seconds")
+
+
+def test_an_action_that_multiplies_is_killed_with_all_it_became(stages: Stages):
+    over = run(stages, MULTIPLIES)
+    assert over.status is Status.FAILED
+    assert over.reason == "It had more than its 100 processes at once (limits.processes)."
 
 
 def test_a_process_that_forks_away_for_ever_is_caught(stages: Stages):

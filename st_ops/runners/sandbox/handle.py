@@ -84,12 +84,22 @@ class Sandbox:
                 raise
         self.pid = self._process.pid
 
-    def start(self, *, keep_workdir: bool = False, file: str = "", pack_path: str = "") -> Started:
+    def start(
+        self, *, keep_workdir: bool = False, processes: int = 0, file: str = "", pack_path: str = ""
+    ) -> Started:
         """Have a job forked; its description is then sent over the channel. ``file`` is what to warm up for.
+
+        ``processes`` are the most it may have at once, 0 = any number.
 
         Raises SandboxGone, and OSError when this process has no descriptors left.
         """
-        message = {"start": next(self._numbers), "keep": keep_workdir, "file": file, "pack_path": pack_path}
+        message = {
+            "start": next(self._numbers),
+            "keep": keep_workdir,
+            "processes": processes,
+            "file": file,
+            "pack_path": pack_path,
+        }
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             stdout, stdout_child = _pipe(ours, theirs)
             stderr, stderr_child = _pipe(ours, theirs)

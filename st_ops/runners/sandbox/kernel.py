@@ -67,6 +67,29 @@ def unknown_children(known: Container[int], first: int, everywhere: bool) -> lis
     return [pid for pid in _candidates(first, everywhere) if pid not in known and _is_child(pid)]
 
 
+def total_tasks() -> int:
+    """How many processes and threads there are on this machine, the kernel's own included; 0 when it does not say."""
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            return int(file.read().split()[3].partition(b"/")[2])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def families(roots: Iterable[int]) -> dict[int, int]:
+    """Of each of ``roots``: how many processes it and its descendants are."""
+    children: dict[int, list[int]] = {}
+    for pid, (parent, _group) in parents().items():
+        children.setdefault(parent, []).append(pid)
+    counts = {}
+    for root in roots:
+        family = [root]
+        for member in family:  # it grows as it is walked
+            family += children.get(member, ())
+        counts[root] = len(family)
+    return counts
+
+
 def has_children() -> bool:
     """True when this process has any child, running or dead."""
     try:

@@ -2,10 +2,10 @@
 
 It speaks with its worker over a SOCK_SEQPACKET socket, one JSON object a message:
 
-- ``{"start": n, "keep": bool, "file": …, "pack_path": …}`` with four descriptors: the child's
-  stdout, stderr and channel, and a pipe on which ``s`` is said when the job begins and, when nothing of the job is
-  left, ``{"pid", "status" (as waitpid gives it), "cpu" (seconds), "rss_kb", "left" (pids that would not die),
-  "workdir" (when it is kept)}``;
+- ``{"start": n, "keep": bool, "processes": most at once, "file": …, "pack_path": …}`` with four descriptors: the
+  child's stdout, stderr and channel, and a pipe on which ``s`` is said when the job begins and, when nothing of the
+  job is left, ``{"pid", "status" (as waitpid gives it), "cpu" (seconds), "rss_kb", "left" (pids that would not die),
+  "workdir" (when it is kept), "exceeded": "processes" (when it had too many)}``;
 - ``{"stop": n, "grace": seconds}``: SIGTERM to all of the job's processes, SIGKILL after the grace period.
 
 In a moment of rest it forks a spare child for the next job (``spare.py``).
@@ -36,7 +36,7 @@ import time
 from typing import TYPE_CHECKING, Any, Mapping, NoReturn
 
 from st_ops.runners.sandbox import child, kernel
-from st_ops.runners.sandbox.running import Running, say
+from st_ops.runners.sandbox.running import Running, kill_those_that_multiply, say
 from st_ops.runners.sandbox.spare import Spares
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at whether our worker still is our parent.
 _PARENT_CHECK = 5.0
+
+#: Seconds between two looks at how many processes the jobs have.
+_COUNT_SECONDS = 0.2
 
 #: A job older than this may have seen process numbers wrap round.
 _WRAP_SECONDS = 2.0
@@ -81,6 +84,7 @@ class Parent:
         self._compiled_at = 0.0
         self._trial: Trial | None = None
         self._spares = Spares(_BLOCKED, rehearse=rehearse)
+        self._counted_at = 0.0
         self._closing = False
         self._leave_at = 0.0
         self._last_job = time.monotonic()
@@ -136,7 +140,7 @@ class Parent:
         number = message["start"]
         # The worker's number is unique for the worker, our pid is for the machine.
         workdir = os.path.join(self._work_root, f"{self._pid}-{number}")
-        job = Running(number, status, workdir, message["keep"])
+        job = Running(number, status, workdir, message["keep"], message["processes"])
         fds = (stdout, stderr, channel)
         try:
             # What the job starts has higher numbers than this, though a spare child's own is older.
@@ -274,6 +278,8 @@ class Parent:
         due = [job.kill_at for job in self._jobs.values() if job.kill_at is not None]
         due += [job.report_by for job in self._ending]
         longest = min(_PARENT_CHECK, self._idle)
+        if any(job.most for job in self._jobs.values()):
+            longest = min(longest, _COUNT_SECONDS)
         wait = min(due) - time.monotonic() if due else longest
         return max(0.0, min(wait, longest)) * 1000 + 1
 
@@ -283,6 +289,9 @@ class Parent:
             if job.kill_at is not None and at >= job.kill_at:
                 job.kill_at = None
                 kernel.signal_tree(job.pid, signal.SIGKILL)
+        if at > self._counted_at + _COUNT_SECONDS:
+            self._counted_at = at
+            kill_those_that_multiply(self._jobs.values())
         if self._ending and any(at >= job.report_by for job in self._ending):
             self._sweep()
         if os.getppid() != self._worker:

@@ -69,10 +69,18 @@ class SandboxPool:
         self._closed = False
 
     def start(
-        self, python: str, pack: str, *, file: str = "", pack_path: str = "", keep_workdir: bool = False
+        self,
+        python: str,
+        pack: str,
+        *,
+        file: str = "",
+        pack_path: str = "",
+        keep_workdir: bool = False,
+        processes: int = 0,
     ) -> Lent:
         """Start a job in the sandbox of ``pack`` under ``python`` ("" = ours); ``file`` is warmed up for.
 
+        It may have so many ``processes`` at once (0 = any number).
         With ``keep_workdir`` the job's folder stays, also when the pool is closed.
         Raises OSError when the interpreter cannot be run, and SandboxGone when sandboxes keep dying.
         """
@@ -80,7 +88,9 @@ class SandboxPool:
         for _try in range(3):
             kept = self._borrow(python or sys.executable, pack)
             try:
-                job = kept.sandbox.start(keep_workdir=keep_workdir, file=file, pack_path=pack_path)
+                job = kept.sandbox.start(
+                    keep_workdir=keep_workdir, processes=processes, file=file, pack_path=pack_path
+                )
                 self._keeps |= keep_workdir
                 return Lent(kept.sandbox, job, kept, clean_environment(self._options, kept.mark))
             except SandboxGone as gone:
