@@ -128,6 +128,8 @@ class Lifecycle:
 
     def move_in(self, tx: Tx, moves: Sequence[Move], bells: Bells) -> list[Moved]:
         """Move within the caller's transaction; the caller rings ``bells`` after its commit."""
+        # First, since whoever admits has the keys before the rows.
+        slots.lock_of(tx, {wish.execution_id for wish in moves})
         done = executions.move(tx, moves, self._rewritten)
         made = [
             (entry, entry.execution) for entry in done if entry.execution is not None and not entry.refused
@@ -178,9 +180,14 @@ class Lifecycle:
                 return False
         bells = Bells()
         with self._database.write() as tx:
+            self.admit_in(tx, slots.with_waiting(tx), bells)
+        # Apart, since each takes its keys before it locks rows.
+        with self._database.write() as tx:
             met, ends = requirements.sweep(tx)
-            self.admit_in(tx, slots.with_waiting(tx) | met, bells)
-            self.move_in(tx, ends, bells)
+            self.admit_in(tx, met, bells)
+        if ends:
+            with self._database.write() as tx:
+                self.move_in(tx, ends, bells)
         bells.ring(self._bus)
         return bool(bells.requested or bells.workflows)
 

@@ -23,7 +23,7 @@ from st_ops.expressions.parameters import plain_defaults
 from st_ops.model.base import Model, Object
 from st_ops.model.executions import HIDDEN, PROBE_OF, PROBED_BY, WORKFLOW_QUEUE, Execution, TaskIdentity
 from st_ops.model.identity import new_id, now
-from st_ops.model.limits import SlotLimit
+from st_ops.model.limits import Rate, SlotLimit
 from st_ops.model.requirements import Requirement
 from st_ops.model.resources import Action
 from st_ops.model.runner_types import resolve
@@ -180,6 +180,8 @@ class Requests:
         self, tx: Tx, snapshot: Snapshot, prepared: Sequence[Prepared], bells: Bells
     ) -> list[Execution]:
         """Store what is new, with its slots; answers the executions that stand for the wishes."""
+        slots.lock(tx, {limit.key for item in prepared for limit in item.limits})
+        rates.lock(tx, {item.entry.action for item in prepared if self._rate(snapshot, item)})
         prepared = [self._held_back(tx, self._taken_over(tx, item)) for item in prepared]
         entries = [self._paced(tx, snapshot, item) for item in prepared]
         answers: dict[str, Execution] = {}
@@ -219,11 +221,15 @@ class Requests:
         entry, closed = held_back(tx, item.entry, item.requires)
         return replace(item, entry=entry, limits=(*item.limits, *closed))
 
+    def _rate(self, snapshot: Snapshot, item: Prepared) -> Rate | None:
+        return self._limits.of(snapshot, item.entry.action).rate
+
     def _paced(self, tx: Tx, snapshot: Snapshot, item: Prepared) -> Execution:
         """The execution as it is stored: not before its rate allows, and not ready before it has its slots."""
         entry = item.entry
-        rate = self._limits.of(snapshot, entry.action).rate
-        if rate is not None:
+        rate = self._rate(snapshot, item)
+        # One that is delayed, or exists already, is promised nothing: rates are kept when executions start.
+        if rate and entry.status is Status.REQUESTED and not run_keys.is_taken(tx, entry.action, entry.run_key):
             ready = rates.give(tx, entry.action, rate, entry.ready_at)
             if ready > entry.ready_at:
                 entry = entry.model_copy(

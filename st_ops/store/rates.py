@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.model.identity import from_micros, micros
 from st_ops.model.limits import Rate
+from st_ops.store import locks
 from st_ops.store.database import Tx
+from st_ops.store.locks import Space
 from st_ops.store.schema import rate
+
+
+def lock(tx: Tx, keys: Collection[str]) -> None:
+    """Be the only one to be promised times under these keys. Called before any row is locked."""
+    locks.lock(tx, Space.RATE, keys)
 
 
 def give(tx: Tx, key: str, wanted: Rate, moment: datetime) -> datetime:
@@ -48,8 +55,7 @@ def start(tx: Tx, key: str, wanted: Rate, moment: datetime, count: int) -> tuple
 
 def _given(tx: Tx, key: str) -> list[int]:
     """What was given out under the key, which is ours until the commit."""
-    if tx.dialect.name == "postgresql":
-        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 2))"), {"key": key})
+    locks.lock(tx, Space.RATE, [key])
     return tx.execute(select(rate.c.given).where(rate.c.key == key)).scalar_one_or_none() or []
 
 

@@ -13,7 +13,9 @@ from sqlalchemy import bindparam, case, delete, func, insert, select, text, upda
 
 from st_ops.model.identity import now
 from st_ops.model.limits import SlotLimit
+from st_ops.store import locks
 from st_ops.store.database import Tx
+from st_ops.store.locks import Space
 from st_ops.store.schema import execution, slot
 
 #: Waiting executions looked at in one go.
@@ -38,16 +40,17 @@ def admit(tx: Tx, keys: Collection[str]) -> list[str]:
     """
     if not keys:
         return []
-    _lock(tx, keys)
+    lock(tx, keys)
     waiting = _waiting(tx, keys)
     limits = _limits(tx, waiting)
     others = {key for entries in limits.values() for key, _ in entries} - set(keys)
-    _lock(tx, others)
+    # Without waiting, which would be out of order; the sweep comes back to those it cannot decide about now.
+    busy = {key for key in sorted(others) if not locks.try_lock(tx, Space.SLOT, key)}
     counts = _admitted(tx, {*keys, *others})
     admitted = []
     for identifier in waiting:
         entries = limits[identifier]
-        if all(counts.get(key, 0) < limit for key, limit in entries):
+        if all(counts.get(key, 0) < limit and key not in busy for key, limit in entries):
             admitted.append(identifier)
             for key, _ in entries:
                 counts[key] = counts.get(key, 0) + 1
@@ -56,11 +59,16 @@ def admit(tx: Tx, keys: Collection[str]) -> list[str]:
     return admitted
 
 
-def _lock(tx: Tx, keys: Collection[str]) -> None:
-    """Only one transaction at a time decides about a key; SQLite has one writer anyway."""
+def lock(tx: Tx, keys: Collection[str]) -> None:
+    """Only one transaction at a time decides about a key. Called before any row is locked."""
+    locks.lock(tx, Space.SLOT, keys)
+
+
+def lock_of(tx: Tx, identifiers: Collection[str]) -> None:
+    """Likewise for the keys of these executions, which may be about to make room."""
     if tx.dialect.name == "postgresql":
-        for key in sorted(keys):
-            tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 1))"), {"key": key})
+        query = select(slot.c.key).where(slot.c.execution_id.in_(list(identifiers))).distinct()
+        lock(tx, set(tx.execute(query).scalars()))
 
 
 def _waiting(tx: Tx, keys: Collection[str]) -> list[str]:

@@ -18,8 +18,9 @@ from st_ops.model.executions import WORKFLOW_QUEUE, Execution
 from st_ops.model.identity import from_micros
 from st_ops.model.records import Worker
 from st_ops.model.status import Status
-from st_ops.store import executions
+from st_ops.store import executions, locks
 from st_ops.store.database import Tx
+from st_ops.store.locks import Space
 from st_ops.store.processes import gone, here
 from st_ops.store.schema import HELD, execution, lease, worker
 from st_ops.store.types import DbNow
@@ -100,8 +101,10 @@ def reap_lost(tx: Tx, *, lapsed: bool = True) -> list[Worker]:
 def orphans(tx: Tx, *, workflows: bool, limit: int = 500) -> list[Execution]:
     """Executions held by a worker that is no longer registered: workflows, or what workers run.
 
-    Each is answered to one caller at a time.
+    They are answered to one caller at a time, which decides about them before it commits.
     """
+    if not locks.try_lock(tx, Space.ORPHANS, "workflows" if workflows else "runs"):
+        return []
     is_workflow = execution.c.queue == WORKFLOW_QUEUE
     query = (
         select(execution.c.id)
@@ -112,7 +115,6 @@ def orphans(tx: Tx, *, workflows: bool, limit: int = 500) -> list[Execution]:
             is_workflow if workflows else ~is_workflow,
         )
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
     return list(executions.get_many(tx, list(tx.execute(query).scalars())).values())
 
