@@ -49,3 +49,11 @@ def succeeded(tx: Tx, action: str, *, run_key: str | None = None, since: datetim
     if since is not None:
         query = query.where(execution.c.end_timestamp >= since)
     return tx.execute(query.order_by(execution.c.created_at.desc()).limit(1)).first() is not None
+
+
+def is_taken(tx: Tx, action: str, run_key: str | None) -> bool:
+    """True when an execution of ``action`` has this run key."""
+    if run_key is None:
+        return False
+    same = (execution.c.action == action, execution.c.run_key == run_key)
+    return tx.execute(select(execution.c.id).where(*same)).first() is not None
