@@ -161,7 +161,12 @@ class Bench:
     def report(self, run: Execution, status: Status) -> Moved:
         """A run ended, says whoever ran it."""
         move = Move(
-            execution_id=run.id, status=status, actor="worker", reason="so it ended", token=run.token, result={}
+            execution_id=run.id,
+            status=status,
+            actor="worker",
+            reason="so it ended",
+            token=run.token,
+            result={},
         )
         return self.platform.lifecycle.move([move])[0]
 

@@ -6,9 +6,9 @@ everything that was asked for must be able to end.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-import os
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ RUNS = frozenset({Status.RUNNING, Status.CANCELING})
 def keys_of(entry: Execution) -> dict[str, int]:
     """The keys an execution is limited by."""
     return {
-        key.format(entry.parameters.get("lane", "a")): limit for key, limit in LIMITS.get(entry.action, {}).items()
+        key.format(entry.parameters.get("lane", "a")): limit
+        for key, limit in LIMITS.get(entry.action, {}).items()
     }
 
 
@@ -358,7 +359,10 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    ("bench", "examples"), [("sqlite", 60), ("postgresql", 15)], indirect=["bench"], ids=["sqlite", "postgresql"]
+    ("bench", "examples"),
+    [("sqlite", 60), ("postgresql", 15)],
+    indirect=["bench"],
+    ids=["sqlite", "postgresql"],
 )
 def test_in_any_order_limits_and_moves_are_kept_and_everything_can_end(bench: Bench, examples: int) -> None:
     class OnThisBench(Lifecycles):

@@ -26,7 +26,7 @@ def ran(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stages(tmp_path: Path, ran: Path) -> Iterator[Stages]:
-    cmd = f"echo x >> {ran}; while [ -n \"$GATE\" ] && [ ! -e \"$GATE\" ]; do sleep 0.01; done"
+    cmd = f'echo x >> {ran}; while [ -n "$GATE" ] && [ ! -e "$GATE" ]; do sleep 0.01; done'
     action = f"name: a\nrunner_type: local-shell-cmd\nparameters:\n  cmd:\n    default: {cmd!r}\n"
     made = Stages(tmp_path, {"actions/a.yaml": action})
     yield made
@@ -66,7 +66,9 @@ def test_what_was_claimed_in_a_commit_without_an_answer_is_run_once(
     assert ran.read_text() == "x\n"
 
 
-def test_what_was_claimed_without_an_answer_and_then_canceled_does_not_begin(stages: Stages, ran: Path) -> None:
+def test_what_was_claimed_without_an_answer_and_then_canceled_does_not_begin(
+    stages: Stages, ran: Path
+) -> None:
     worker = worker_of(stages)
     worker.membership.draining = True
     asked = stages.ask("t.a")
