@@ -34,7 +34,12 @@ def decide(execution: Execution) -> Move:
         result = {"error": reason}
     # Under its token: whoever claimed it anew meanwhile is not lost.
     return Move(
-        execution_id=execution.id, status=status, actor="reaper", reason=reason, token=execution.token, result=result
+        execution_id=execution.id,
+        status=status,
+        actor="reaper",
+        reason=reason,
+        token=execution.token,
+        result=result,
     )
 
 

@@ -229,7 +229,11 @@ class Requests:
         entry = item.entry
         rate = self._rate(snapshot, item)
         # One that is delayed, or exists already, is promised nothing: rates are kept when executions start.
-        if rate and entry.status is Status.REQUESTED and not run_keys.is_taken(tx, entry.action, entry.run_key):
+        if (
+            rate
+            and entry.status is Status.REQUESTED
+            and not run_keys.is_taken(tx, entry.action, entry.run_key)
+        ):
             ready = rates.give(tx, entry.action, rate, entry.ready_at)
             if ready > entry.ready_at:
                 entry = entry.model_copy(
@@ -328,7 +332,9 @@ class Requests:
         executions.set_context(tx, lost.id, noted)
         self.request_in(tx, [wish], bells)
 
-    def resolve(self, execution_id: str, status: Status, user: str, why: str, result: Any = None) -> Execution:
+    def resolve(
+        self, execution_id: str, status: Status, user: str, why: str, result: Any = None
+    ) -> Execution:
         """A person says how an execution ended whose outcome is not known: succeeded or failed.
 
         Raises NotFound, and IllegalMove when it is neither abandoned nor pending, or ``status`` is another.

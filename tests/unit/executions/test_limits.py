@@ -226,7 +226,9 @@ def test_an_end_after_which_no_further_try_is_legal_stands(start: Start) -> None
     question = "name: q\nrunner_type: inquirer\nretry:\n  count: 2\n"
     stages = start({"actions/q.yaml": question})
     asked = stages.reached(stages.ask("t.q"), Status.PENDING)
-    stages.platform.lifecycle.move([Move(execution_id=asked.id, status=Status.TIMEOUT, reason="nobody answered")])
+    stages.platform.lifecycle.move(
+        [Move(execution_id=asked.id, status=Status.TIMEOUT, reason="nobody answered")]
+    )
     assert stages.get(asked.id).status is Status.TIMEOUT
 
 
