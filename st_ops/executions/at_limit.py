@@ -8,7 +8,7 @@ from st_ops.model.limits import OnLimit, SlotLimit
 from st_ops.model.status import Status
 from st_ops.store import slots
 from st_ops.store.database import Tx
-from st_ops.store.executions import Move
+from st_ops.store.executions import Move, cancel_moves
 
 
 def when_full(tx: Tx, execution_id: str, limits: Sequence[SlotLimit]) -> list[Move]:
@@ -28,14 +28,3 @@ def when_full(tx: Tx, execution_id: str, limits: Sequence[SlotLimit]) -> list[Mo
         moves.append(Move(execution_id=execution_id, status=status, reason=reason, result={"error": reason}))
         break
     return moves
-
-
-def cancel_moves(execution_id: str, actor: str, reason: str) -> list[Move]:
-    """The moves that cancel an execution: of the two, the one that is legal where it stands."""
-    waiting = frozenset({Status.REQUESTED, Status.SCHEDULED, Status.DELAYED})
-    return [
-        Move(
-            execution_id=execution_id, status=Status.CANCELED, actor=actor, reason=reason, only_from=waiting
-        ),
-        Move(execution_id=execution_id, status=Status.CANCELING, actor=actor, reason=reason),
-    ]

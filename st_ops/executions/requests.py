@@ -11,7 +11,7 @@ from pydantic import Field
 
 from st_ops.bus.interface import Bus
 from st_ops.errors import ExpressionError, IllegalMove, InvalidInput, NotFound, UserError
-from st_ops.executions.at_limit import cancel_moves, when_full
+from st_ops.executions.at_limit import when_full
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
@@ -31,7 +31,7 @@ from st_ops.model.status import Status
 from st_ops.packs.catalog import Catalog, Snapshot
 from st_ops.store import executions, rates, run_keys, slots
 from st_ops.store.database import Database, Tx
-from st_ops.store.executions import Move
+from st_ops.store.executions import Move, cancel_moves
 from st_ops.store.group_commit import GroupCommit
 
 

@@ -76,6 +76,17 @@ class Moved:
     at: datetime = field(default_factory=now)
 
 
+def cancel_moves(execution_id: str, actor: str, reason: str) -> list[Move]:
+    """The moves that cancel an execution: of the two, the one that is legal where it stands."""
+    waiting = frozenset({Status.REQUESTED, Status.SCHEDULED, Status.DELAYED})
+    return [
+        Move(
+            execution_id=execution_id, status=Status.CANCELED, actor=actor, reason=reason, only_from=waiting
+        ),
+        Move(execution_id=execution_id, status=Status.CANCELING, actor=actor, reason=reason),
+    ]
+
+
 def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -> list[Execution]:
     """Store requested executions with their audit rows; answers the executions that stand for them.
 

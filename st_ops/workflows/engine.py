@@ -15,7 +15,6 @@ from typing import Any
 from st_ops.bus.interface import Bus
 from st_ops.bus.loop import EngineLoop
 from st_ops.errors import Conflict, Unavailable
-from st_ops.executions.at_limit import cancel_moves
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.requests import Requests
 from st_ops.logs import facts as log_facts
@@ -28,7 +27,7 @@ from st_ops.security.key_values import KeyValues
 from st_ops.settings import WorkerSettings
 from st_ops.store import executions, tasks, workers
 from st_ops.store.database import Database, Tx
-from st_ops.store.executions import Move
+from st_ops.store.executions import Move, cancel_moves
 from st_ops.store.membership import Membership
 from st_ops.workflows import facts as f
 from st_ops.workflows import signals as s
