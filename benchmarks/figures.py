@@ -54,7 +54,11 @@ def actions() -> None:
         with RunningPlatform(packs) as platform:
             for action, parameters, limit in (
                 ("core.noop", {}, f"commit {commit * 1000:.2f} ms"),
-                ("core.local", {"cmd": "true"}, f"sh -c {shell * 1000:.2f} ms, commit {commit * 1000:.2f} ms"),
+                (
+                    "core.local",
+                    {"cmd": "true"},
+                    f"sh -c {shell * 1000:.2f} ms, commit {commit * 1000:.2f} ms",
+                ),
                 ("bench.answer", {"number": 1}, f"fork {fork * 1000:.2f} ms, commit {commit * 1000:.2f} ms"),
             ):
                 _one_at_a_time(platform, action, parameters, limit)
@@ -73,7 +77,9 @@ def _run_to_end(platform: RunningPlatform, action: str, parameters: dict[str, An
     """Seconds from creation to end by the platform's own times: polling would measure the poller."""
     identifier = platform.run(action, **parameters)
     while True:
-        found = platform.get(f"/executions/{identifier}", include_attributes="status,end_timestamp,created_at")
+        found = platform.get(
+            f"/executions/{identifier}", include_attributes="status,end_timestamp,created_at"
+        )
         if found.get("end_timestamp"):
             return _moment(found["end_timestamp"]) - _moment(found["created_at"])
         time.sleep(0.005)
@@ -97,15 +103,23 @@ def _many(platform: RunningPlatform, action: str, parameters: dict[str, Any], co
 
 
 def _unfinished(platform: RunningPlatform, action: str) -> bool:
-    found = platform.get("/executions", action=action, status=",".join(_UNFINISHED), limit=1, include_attributes="id")
+    found = platform.get(
+        "/executions", action=action, status=",".join(_UNFINISHED), limit=1, include_attributes="id"
+    )
     return bool(found)
 
 
-def _post(platform: RunningPlatform, path: str, bodies: list[dict[str, Any]], connections: int) -> dict[str, Any]:
+def _post(
+    platform: RunningPlatform, path: str, bodies: list[dict[str, Any]], connections: int
+) -> dict[str, Any]:
     token = (platform.home / "admin.token").read_text().strip()
     asked = {"url": platform.url + "/v1" + path, "token": token, "bodies": bodies, "connections": connections}
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.http_load"], input=json.dumps(asked), capture_output=True, text=True, check=True
+        [sys.executable, "-m", "benchmarks.http_load"],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     answer: dict[str, Any] = json.loads(done.stdout)
     bad = {status: number for status, number in answer["statuses"].items() if not status.startswith("2")}
@@ -121,12 +135,16 @@ def latency() -> None:
         with RunningPlatform(packs) as platform:
             taken = []
             for number in range(110):
-                answer = platform.http.post("/webhooks/bench", json={"host": "host7", "state": "down", "n": number})
+                answer = platform.http.post(
+                    "/webhooks/bench", json={"host": "host7", "state": "down", "n": number}
+                )
                 answer.raise_for_status()
                 taken.append(_alert_to_start(platform, answer.json()["id"]))
             taken = sorted(taken[10:])
     beside = f"2 commits {machine.sqlite_commit() * 2000:.2f} ms"
-    figure("alert to first action start, p50", statistics.median(taken) * 1000, "ms", f"target 20 ms; {beside}")
+    figure(
+        "alert to first action start, p50", statistics.median(taken) * 1000, "ms", f"target 20 ms; {beside}"
+    )
     figure("alert to first action start, p99", taken[int(len(taken) * 0.99)] * 1000, "ms")
 
 
@@ -141,10 +159,12 @@ def _alert_to_start(platform: RunningPlatform, event: str) -> float:
 
 def workflow() -> None:
     """What one task of a chain costs."""
-    with tempfile.TemporaryDirectory() as folder:
-        with RunningPlatform(write_pack(Path(folder), chain=100)) as platform:
-            _run_to_end(platform, "bench.chain", {})
-            taken = [_run_to_end(platform, "bench.chain", {}) for _ in range(3)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RunningPlatform(write_pack(Path(folder), chain=100)) as platform,
+    ):
+        _run_to_end(platform, "bench.chain", {})
+        taken = [_run_to_end(platform, "bench.chain", {}) for _ in range(3)]
     beside = f"3 commits {machine.sqlite_commit() * 3000:.2f} ms"
     figure("a chain of 100 noop tasks: per task", statistics.median(taken) * 10, "ms", beside)
 

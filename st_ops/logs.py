@@ -53,7 +53,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str = "info", form: str = "text") -> None:
-    """Send every log line of this process to stderr, from ``level`` up (debug, info, warning, error), as ``form`` says."""
+    """Send the log lines of this process from ``level`` (debug, info, warning, error) up to stderr, as ``form`` says."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()

@@ -52,7 +52,13 @@ class WebhookNames:
     def describe(self, name: str) -> dict[str, Any]:
         """One of them, in StackStorm's form."""
         kind = "any trigger" if name == ANY_TRIGGER else "source" if name in self._sources else "rules"
-        shape: dict[str, Any] = {"id": name, "uid": f"webhook:{name}", "url": name, "type": WEBHOOK_TYPE, "kind": kind}
+        shape: dict[str, Any] = {
+            "id": name,
+            "uid": f"webhook:{name}",
+            "url": name,
+            "type": WEBHOOK_TYPE,
+            "kind": kind,
+        }
         # Its clients read the trigger's parameters.
         return {**shape, "parameters": {"url": name}, "description": f"Served as: {kind}."}
 

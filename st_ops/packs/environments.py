@@ -26,7 +26,9 @@ class Environments:
         self._catalog = catalog
         #: Pack → the requirements that could not be met, so that they are tried again only when they changed.
         self._failed: dict[str, str] = {}
-        self._loop = EngineLoop("virtualenvs", bus, [Topic.REGISTRY_CHANGED], self._build_missing, _LOOK_SECONDS)
+        self._loop = EngineLoop(
+            "virtualenvs", bus, [Topic.REGISTRY_CHANGED], self._build_missing, _LOOK_SECONDS
+        )
 
     def open(self) -> None:
         """Start building in the background."""

@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 #: Keeps a list of process groups and kills them when its input ends, which it does however pytest ends.
-_GUARD = 'while read -r group; do groups="$groups $group"; done; for g in $groups; do kill -s KILL -- "-$g"; done'
+_GUARD = (
+    'while read -r group; do groups="$groups $group"; done; for g in $groups; do kill -s KILL -- "-$g"; done'
+)
 
 
 class Guard:

@@ -28,7 +28,7 @@ def test_results_of_one_commit_arrive_in_order_and_in_one_wake_up():
             woken.append(given)
             return plainly(*given)
 
-        loop.call_soon_threadsafe = counted  # type: ignore[method-assign]
+        loop.call_soon_threadsafe = counted  # type: ignore[method-assign, assignment]
         thread = threading.Thread(target=_resolve, args=(futures,))
         thread.start()
         # The loop stands still until all are resolved, as it does while it serves other requests.

@@ -10,7 +10,7 @@ from typing import Any
 from st2common.runners.base_action import Action
 
 
-class Work(Action):
+class Work(Action):  # type: ignore[misc]  # a pack sees only the modules of its sandbox
     def run(self, trace: str, lane: str, beats: int, fail_until: int = 0) -> Any:
         execution = os.environ["ST2_ACTION_EXECUTION_ID"]
         with Path(trace).open("ab", buffering=0) as file:
