@@ -173,9 +173,11 @@ def events() -> None:
     """Events a second, durable and matched, by number of rules."""
     commit = machine.sqlite_commit(100)
     for rules in (1, 100, 1000):
-        with tempfile.TemporaryDirectory() as folder:
-            with RunningPlatform(write_pack(Path(folder), rules=rules)) as platform:
-                _events(platform, rules, 10_000, f"100 rows a commit: {100 / commit:,.0f} rows/s")
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            RunningPlatform(write_pack(Path(folder), rules=rules)) as platform,
+        ):
+            _events(platform, rules, 10_000, f"100 rows a commit: {100 / commit:,.0f} rows/s")
 
 
 def _events(platform: RunningPlatform, rules: int, count: int, beside: str) -> None:

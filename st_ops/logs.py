@@ -53,7 +53,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str = "info", form: str = "text") -> None:
-    """Send the log lines of this process from ``level`` (debug, info, warning, error) up to stderr, as ``form`` says."""
+    """Send this process's log lines from ``level`` (debug, info, warning, error) up to stderr, as ``form`` says."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
