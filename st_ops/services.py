@@ -16,6 +16,7 @@ from st_ops.api.services import ApiServices
 from st_ops.artifacts.keeping import Artifacts
 from st_ops.bus.kombu_bus import KombuBus
 from st_ops.executions.console import OutputWriter
+from st_ops.executions.inquiries import Inquiries
 from st_ops.executions.jobs import Jobs
 from st_ops.executions.lifecycle import Lifecycle
 from st_ops.executions.limits import Limits
@@ -113,6 +114,9 @@ class Platform:
         self.requests = Requests(
             self.database, self.bus, self.catalog, self.lifecycle, self.parameters, self.limits
         )
+        self.inquiries = Inquiries(
+            self.database, self.bus, self.lifecycle, self.box, settings.bus.sweep_seconds
+        )
         self.worker: Worker | None = None
         self.sensors: SensorContainer | None = None
         self._stack = ExitStack()
@@ -161,6 +165,7 @@ class Platform:
             settings=self.settings, database=self.database, bus=self.bus, catalog=self.catalog, intake=self.intake,
             requests=self.requests, tokens=self.tokens, key_values=self.key_values, box=self.box, packs=self.registrar,
             test_rule=test_rule, metrics=self.metrics, sources=SOURCES, artifacts=self.artifacts,
+            inquiries=self.inquiries,
         )  # fmt: skip
 
     def _enter(self, stack: ExitStack, part: Part) -> None:
@@ -221,7 +226,7 @@ class Platform:
             self.metrics,
         )
         reaper = Reaper(self.database, self.bus, self.lifecycle, lease_seconds=settings.lease_seconds)
-        return [_Closing(runners.close), rooms, writer, self.worker, reaper]
+        return [_Closing(runners.close), rooms, writer, self.worker, reaper, self.inquiries]
 
     def _workflow_stage(self) -> Sequence[Part]:
         rendering = Rendering(Templates(self.key_values.decrypt))

@@ -15,6 +15,7 @@ from st_ops.executions.requests import Requests
 from st_ops.intake.accept import Intake
 from st_ops.metrics import Metrics
 from st_ops.model.events import NewEvent, TriggerInstance
+from st_ops.model.executions import Execution
 from st_ops.model.resources import Rule
 from st_ops.packs.catalog import Catalog
 from st_ops.security.key_values import KeyValues
@@ -40,6 +41,17 @@ class RuleTester(Protocol):
 
     def __call__(self, rule: Rule, instance: TriggerInstance) -> Mapping[str, Any]:
         """``matched``, the criteria one by one, and the rendered parameters. Nothing is executed or stored."""
+
+
+class Answers(Protocol):
+    """Whoever takes people's answers to inquiries."""
+
+    def respond(self, inquiry_id: str, response: Any, user: str, *, admin: bool) -> Execution:
+        """Take an answer; the execution that asks succeeds with it.
+
+        Raises NotFound, Conflict when it is over, Forbidden when it is not for this user, InvalidInput for an answer
+        that its schema refuses.
+        """
 
 
 class WebhookSource(Protocol):
@@ -70,6 +82,7 @@ class ApiServices:
     #: What this process counts; /metrics shows it.
     metrics: Metrics = field(default_factory=Metrics)
     artifacts: Artifacts
+    inquiries: Answers
     #: Webhook name → the built-in source that reads it.
     sources: Mapping[str, WebhookSource] = field(default_factory=dict)
     #: Dependency → a call that raises when it does not answer. The store is always asked.

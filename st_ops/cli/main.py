@@ -18,6 +18,7 @@ from st_ops.cli import (
     artifacts,
     audit,
     executions,
+    inquiries,
     keys,
     packs,
     rules,
@@ -44,8 +45,8 @@ app = typer.Typer(
 
 COMMANDS = (serve.up, serve.serve, run.run, status.status)
 GROUPS = (
-    executions.app, artifacts.app, actions.app, rules.app, triggers.app, triggers.instances, sensors.app, packs.app,
-    keys.app, audit.app, workers.app,
+    executions.app, inquiries.app, artifacts.app, actions.app, rules.app, triggers.app, triggers.instances, sensors.app,
+    packs.app, keys.app, audit.app, workers.app,
 )  # fmt: skip
 
 for command in COMMANDS:

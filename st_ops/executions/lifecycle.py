@@ -6,7 +6,7 @@ Every stage moves executions through here; the store's ``move`` checks that the 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from st_ops.bus.interface import Bus
 from st_ops.executions import probes, requirements
 from st_ops.executions.limits import Limits
 from st_ops.executions.pacing import too_soon
+from st_ops.executions.questions import INQUIRY_TRIGGER, asked_event
 from st_ops.expressions.masking import mask
 from st_ops.expressions.parameter_schema import schema_of
 from st_ops.intake.accept import emit
@@ -142,8 +143,10 @@ class Lifecycle:
         again = [execution.id for entry, execution in made if entry.move.retry]
         if over:
             bells.after.append(partial(_count, self._metrics, over))
-            self._announce(tx, over, bells)
+            self._announce(tx, over, {ACTION_TRIGGER: action_event, NOTIFY_TRIGGER: notify_event}, bells)
             self._heed_probes(tx, over, bells)
+        if asked := [entry for entry, _ in made if entry.move.status is Status.PENDING]:
+            self._announce(tx, asked, {INQUIRY_TRIGGER: asked_event}, bells)
         if over or again:
             # Whoever ends, or rests before another try, makes room: in this transaction, so that it cannot be lost.
             freed = slots.release(tx, [entry.execution.id for entry in over if entry.execution is not None])
@@ -237,12 +240,19 @@ class Lifecycle:
         reason = f"{wish.status}: {wish.reason or 'no reason given'}; {following}"
         return replace(wish, status=Status.DELAYED, reason=reason, result=UNSET, retry=True, ready_at=ready)
 
-    def _announce(self, tx: Tx, over: Sequence[Moved], bells: Bells) -> None:
+    def _announce(
+        self,
+        tx: Tx,
+        made: Sequence[Moved],
+        makers: Mapping[str, Callable[[Moved, Snapshot], NewEvent | None]],
+        bells: Bells,
+    ) -> None:
+        """Emit what each of ``makers`` (by trigger) makes of these moves, as far as any rule listens."""
         snapshot = self._catalog.current(tx)
-        for trigger, make in ((ACTION_TRIGGER, action_event), (NOTIFY_TRIGGER, notify_event)):
+        for trigger, make in makers.items():
             if trigger not in snapshot.listened:
                 continue
-            found = [make(entry, snapshot) for entry in over if entry.execution is not None]
+            found = [make(entry, snapshot) for entry in made if entry.execution is not None]
             for event in [event for event in found if event is not None]:
                 answers = emit(tx, [event])
                 bells.accepted += [answer.id for answer in answers if not answer.duplicate]

@@ -77,6 +77,12 @@ def find(
     return [with_result(tx, entry) for entry in found] if result else found
 
 
+def ids(tx: Tx, wanted: ExecutionFilter, limit: int) -> list[str]:
+    """The ids of at most ``limit``, oldest first."""
+    query = _narrow(select(execution.c.id), wanted)
+    return list(tx.execute(query.order_by(execution.c.created_at, execution.c.id).limit(limit)).scalars())
+
+
 def count(tx: Tx, wanted: ExecutionFilter) -> int:
     """How many there are, counted up to COUNT_LIMIT."""
     some = _narrow(select(execution.c.id), wanted).limit(COUNT_LIMIT).subquery()

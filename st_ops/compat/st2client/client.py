@@ -3,7 +3,13 @@
 import os
 
 from st2client import models
-from st2client.models.core import ExecutionManager, KeyManager, ResourceManager, WebhookManager
+from st2client.models.core import (
+    ExecutionManager,
+    InquiryManager,
+    KeyManager,
+    ResourceManager,
+    WebhookManager,
+)
 from st2client.utils.httpclient import HTTPClient
 
 __all__ = ["Client"]
@@ -93,5 +99,5 @@ class Client:
 
 
 def _manager(cls, http):
-    kinds = {"KeyValuePair": KeyManager, "Execution": ExecutionManager}
+    kinds = {"KeyValuePair": KeyManager, "Execution": ExecutionManager, "Inquiry": InquiryManager}
     return kinds.get(cls.__name__, ResourceManager)(cls, http)

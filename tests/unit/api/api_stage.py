@@ -16,6 +16,7 @@ from st_ops.api.app import create_app
 from st_ops.api.services import ApiServices
 from st_ops.artifacts.keeping import Artifacts
 from st_ops.bus.kombu_bus import KombuBus
+from st_ops.executions.inquiries import Inquiries
 from st_ops.executions.lifecycle import Lifecycle
 from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
@@ -132,6 +133,7 @@ class ApiStage:
         self.lifecycle = Lifecycle(self.database, self.bus, self.catalog, limits, self.metrics)
         parameters = ParameterRendering(self.key_values, self.box, lambda pack: {})
         self.requests = Requests(self.database, self.bus, self.catalog, self.lifecycle, parameters, limits)
+        self.inquiries = Inquiries(self.database, self.bus, self.lifecycle, self.box, 60)
         self.registrar = Registrar(self.database, self.bus, [self.packs])
         self.artifacts = Artifacts(ArtifactSettings(), home / "artifacts")
         self.broken: list[str] = []
@@ -150,6 +152,7 @@ class ApiStage:
                 test_rule=_test_rule,
                 metrics=self.metrics,
                 artifacts=self.artifacts,
+                inquiries=self.inquiries,
                 sources=SOURCES,
             )
         )

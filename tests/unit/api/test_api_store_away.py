@@ -15,6 +15,7 @@ from st_ops.api.app import create_app
 from st_ops.api.services import ApiServices
 from st_ops.artifacts.keeping import Artifacts
 from st_ops.bus.kombu_bus import KombuBus
+from st_ops.executions.inquiries import Inquiries
 from st_ops.executions.lifecycle import Lifecycle
 from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
@@ -50,7 +51,7 @@ def token_and_app(tmp_path: Path) -> Iterator[tuple[str, FastAPI]]:
             settings=Settings(home=tmp_path), database=database, bus=bus, catalog=catalog, intake=intake,
             requests=requests, tokens=tokens, key_values=key_values, box=box,
             packs=Registrar(database, bus, []), test_rule=lambda rule, instance: {},
-            artifacts=Artifacts(ArtifactSettings(), tmp_path),
+            artifacts=Artifacts(ArtifactSettings(), tmp_path), inquiries=Inquiries(database, bus, lifecycle, box, 60),
         )  # fmt: skip
         yield tokens.sign("ada", "0" * 24, 60), create_app(services)
         bus.close()

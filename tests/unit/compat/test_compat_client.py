@@ -85,3 +85,14 @@ def test_what_the_api_says_reaches_the_action(api):
             print(error)
     """
     assert in_pack_process(code).stdout == "400 There is no action 'x.y'.\n"
+
+
+def test_an_inquiry_is_answered(api):
+    url, handler = api
+    handler.answers = {("PUT", "/v1/inquiries/i1"): (200, {"id": "i1", "response": {"continue": True}})}
+    code = f"""
+        from st2client.client import Client
+        print(Client(api_url={url!r}).inquiries.respond("i1", {{"continue": True}}).id)
+    """
+    assert in_pack_process(code).stdout == "i1\n"
+    assert handler.seen[-1][3] == {"id": "i1", "response": {"continue": True}}

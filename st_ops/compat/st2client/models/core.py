@@ -4,7 +4,14 @@ import urllib.parse
 
 from st2client.utils.httpclient import HTTPError
 
-__all__ = ["ExecutionManager", "KeyManager", "Resource", "ResourceManager", "WebhookManager"]
+__all__ = [
+    "ExecutionManager",
+    "InquiryManager",
+    "KeyManager",
+    "Resource",
+    "ResourceManager",
+    "WebhookManager",
+]
 
 
 class Resource:
@@ -152,6 +159,15 @@ class ExecutionManager(ResourceManager):
 
     def _put_status(self, execution_id, status):
         return self._one(self.http.json("PUT", self._url(execution_id), body={"status": status}))
+
+
+class InquiryManager(ResourceManager):
+    """Questions to people."""
+
+    def respond(self, inquiry_id, inquiry_response, **_more):
+        """Answer one."""
+        body = {"id": inquiry_id, "response": inquiry_response}
+        return self._one(self.http.json("PUT", self._url(inquiry_id), body=body))
 
 
 class WebhookManager:
