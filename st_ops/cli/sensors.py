@@ -21,7 +21,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("since", lambda row: moment(_state(row).get("started_at"))), ("events", lambda row: _state(row).get("events")),
     ("deaths", lambda row: _state(row).get("restarts") or ""), ("host", lambda row: _state(row).get("host")),
     ("reason", lambda row: _state(row).get("reason")), ("every", lambda row: row.get("poll_interval")),
-    ("emits", lambda row: ", ".join(row.get("trigger_types") or [])), ("description", "description"),
+    ("emits", lambda row: ", ".join(row.get("trigger_types") or [])),
 )  # fmt: skip
 
 
