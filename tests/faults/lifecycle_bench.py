@@ -62,6 +62,8 @@ FILES = {
     **_action("refused", _in_lane(1, "gate", "fail")),
     **_action("replaced", "idempotent: true\n" + _in_lane(1, "solo", "cancel_running")),
     **_action("retried", _in_lane(2) + "retry:\n  count: 2\n  delay: 30\n  retry_on: [failed, abandoned]\n"),
+    **_action("probed", _in_lane(2) + "probe: m.answer\n"),
+    **_action("answer", "idempotent: true\n"),
     **_action("paced", "idempotent: true\nrate: 2/10s\n"),
     **_action("flow", "entry_point: workflows/flow.yaml\n", runner="orquesta"),
     "actions/workflows/flow.yaml": _FLOW,
@@ -78,6 +80,7 @@ LIMITS: Mapping[str, Mapping[str, int]] = {
     "m.refused": {"gate": 1},
     "m.replaced": {"solo": 1},
     "m.retried": {"lane {}": 2},
+    "m.probed": {"lane {}": 2},
 }
 
 #: How many starts of m.paced there may be within how many seconds.
@@ -158,15 +161,15 @@ class Bench:
         hand.runs += claimed
         return claimed
 
-    def report(self, run: Execution, status: Status) -> Moved:
-        """A run ended, says whoever ran it."""
+    def report(self, run: Execution, status: Status, *, answer: bool = True) -> Moved:
+        """A run ended, says whoever ran it; that of a probe with its ``answer``."""
         move = Move(
             execution_id=run.id,
             status=status,
             actor="worker",
             reason="so it ended",
             token=run.token,
-            result={},
+            result={"took_effect": answer},
         )
         return self.platform.lifecycle.move([move])[0]
 

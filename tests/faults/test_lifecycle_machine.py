@@ -87,7 +87,8 @@ class Shadow:
             else:
                 assert status in LEGAL_MOVES[before], f"{before} → {row}"
             self.status[row.subject_id] = status
-            if status is Status.DELAYED:
+            if status is Status.DELAYED or (before is Status.PENDING and status is Status.REQUESTED):
+                # A retry policy asks for another run, or a probe says that the one before had no effect.
                 self.tries[row.subject_id] += 1
             if status is Status.RUNNING and "token" in row.detail:
                 self.runs[row.subject_id] += 1
@@ -163,11 +164,11 @@ class Lifecycles(RuleBasedStateMachine):
             self._started(run)
 
     @precondition(lambda self: self._runs())
-    @rule(which=WHICH, end=ENDS)
-    def report(self, which: int, end: Status) -> None:
+    @rule(which=WHICH, end=ENDS, answer=st.booleans())
+    def report(self, which: int, end: Status, answer: bool) -> None:
         hand, run = self._runs()[which % len(self._runs())]
         hand.runs.remove(run)
-        self.bench.report(run, end)
+        self.bench.report(run, end, answer=answer)
 
     @precondition(lambda self: self._runs())
     @rule(which=WHICH)

@@ -195,6 +195,15 @@ def test_a_rate_spreads_starts_and_says_why(start: Start) -> None:
     assert (begun[2] - begun[0]).total_seconds() >= 0.95
 
 
+def test_what_is_delayed_or_asked_for_again_by_its_key_uses_up_nothing(start: Start) -> None:
+    stages = start(shell("a", "true", "rate: 2/1h\n"))
+    stages.ask("t.a", delay=3_600_000)
+    first = [stages.ask("t.a", run_key="k") for _ in range(5)]
+    second, third = stages.ask("t.a"), stages.ask("t.a")
+    assert {entry.status for entry in stages.ended(first[0], second)} == {Status.SUCCEEDED}
+    assert stages.get(third.id).status is Status.DELAYED
+
+
 # Retries.
 
 
