@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,18 +21,15 @@ from st_ops.model.status import Status
 from st_ops.runners import process
 from st_ops.runners.base import Console, Job, Stop
 from st_ops.runners.container_command import EXECUTION_LABEL, ContainerCommand, container_command
-from st_ops.runners.container_engine import HOST_LABEL, WORKER_LABEL, Engine, NoEngine, host_name
+from st_ops.runners.container_engine import HOST_LABEL, WORKER_LABEL, Engine, NoEngine
 from st_ops.runners.environment import MARK, clean_environment, job_environment
 from st_ops.runners.options import RunnerOptions
 from st_ops.runners.process import Assignment, Ended
 from st_ops.runners.sandbox.pool import PROGRAMS, SandboxPool
 from st_ops.runners.shell import failed, parsed, timeout_text
-from st_ops.runners.strays import worker_is_gone, worker_mark
+from st_ops.runners.strays import host_name, own_folder, worker_mark
 
 log = logging.getLogger(__name__)
-
-#: Beginning of the names of the folders that hold a run's file of variables; the worker's mark follows.
-_FOLDER = "st-ops-container-"
 
 #: Exit codes of the client (docker run): the engine failed; the command cannot be run; there is no such command.
 _ENGINE_FAILED, _CANNOT_RUN, _NOT_FOUND = 125, 126, 127
@@ -61,7 +57,7 @@ class ContainerRunner:
         self._sweeping: threading.Thread | None = None
 
     def sweep(self) -> None:
-        """Begin to remove what workers of this host that are gone have left: their containers, and their files."""
+        """Begin to remove the containers that workers of this host that are gone have left."""
         self._sweeping = threading.Thread(target=self._sweep, name="container-sweep", daemon=True)
         self._sweeping.start()
 
@@ -137,16 +133,15 @@ class ContainerRunner:
     @contextlib.contextmanager
     def _variables_file(self) -> Iterator[Path]:
         """An empty file that nobody else may read, gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{self._mark}-") as folder:
+        folder = own_folder("container")
+        try:
             path = Path(folder, "env")
             path.touch(mode=0o600)
             yield path
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _sweep(self) -> None:
-        for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
-            mark = folder.name.removeprefix(_FOLDER).rpartition("-")[0]
-            if worker_is_gone(mark):
-                shutil.rmtree(folder, ignore_errors=True)
         try:
             Engine.find(self._options, clean_environment(self._options, self._mark)).sweep()
         except NoEngine:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from pathlib import Path
 
 from st_ops.logs import facts
 from st_ops.runners.options import RunnerOptions
-from st_ops.runners.strays import worker_is_gone
+from st_ops.runners.strays import host_name, worker_is_gone
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +37,6 @@ _VARIABLES = (
 
 class NoEngine(Exception):
     """Raised when this host has no container engine; the text is a sentence that says what to do."""
-
-
-def host_name() -> str:
-    """This host, and within it the pid namespace: there a worker's number means one process."""
-    namespace = ""
-    with contextlib.suppress(OSError):
-        namespace = "".join(filter(str.isdigit, str(Path("/proc/self/ns/pid").readlink())))
-    return f"{socket.gethostname()}-{namespace}"
 
 
 @dataclass(frozen=True)

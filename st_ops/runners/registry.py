@@ -17,7 +17,7 @@ from st_ops.runners.shell import LocalShellRunner
 from st_ops.runners.ssh import SshRunner
 from st_ops.runners.ssh_copy import SshCopyRunner
 from st_ops.runners.ssh_loop import SshLoop
-from st_ops.runners.strays import end_strays
+from st_ops.runners.strays import end_strays, remove_stray_folders
 from st_ops.runners.winrm import WinRmRunner
 
 
@@ -27,6 +27,7 @@ class Runners:
     def __init__(self, options: RunnerOptions, services: Services) -> None:
         # What a worker that was killed together with its sandboxes left running must not go on beside us.
         end_strays()
+        remove_stray_folders()
         self._pool = SandboxPool(options)
         self._ssh = SshLoop(options.ssh)
         containers = ContainerRunner(options, self._pool)

@@ -9,10 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
+import socket
+import tempfile
 from pathlib import Path
 
 from st_ops.runners.environment import MARK
+
+#: Beginning of the names of our temporary folders: purpose, host, mark and something random follow.
+_FOLDERS = "st-ops-"
+
+
+def host_name() -> str:
+    """This host, and within it the pid namespace: there a worker's number means one process."""
+    namespace = ""
+    with contextlib.suppress(OSError):
+        namespace = "".join(filter(str.isdigit, str(Path("/proc/self/ns/pid").readlink())))
+    return f"{socket.gethostname()}-{namespace}"
 
 
 def worker_mark() -> str:
@@ -36,6 +50,23 @@ def end_strays() -> int:
         # In another pid namespace (a container) the worker's number means another process.
         if _same_namespace(pid) and worker_is_gone(found):
             count += _kill(pid)
+    return count
+
+
+def own_folder(purpose: str) -> str:
+    """A new temporary folder of this worker's, which only its user may enter."""
+    return tempfile.mkdtemp(prefix=f"{_FOLDERS}{purpose}-{host_name()}-{worker_mark()}-")
+
+
+def remove_stray_folders() -> int:
+    """Delete the temporary folders of workers that are gone; how many there were. For a worker to call at its start."""
+    count = 0
+    # Containers may share the folder for temporary ones, and there a worker's number means another process.
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*-{host_name()}-*"):
+        mark = folder.name.rpartition("-")[0].rpartition("-")[2]
+        if worker_is_gone(mark):
+            shutil.rmtree(folder, ignore_errors=True)
+            count += 1
     return count
 
 

@@ -6,7 +6,6 @@ import itertools
 import logging
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from st_ops.logs import facts
 from st_ops.runners.environment import clean_environment
 from st_ops.runners.options import RunnerOptions
 from st_ops.runners.sandbox.handle import Sandbox, SandboxGone, Started
-from st_ops.runners.strays import end_marked, worker_mark
+from st_ops.runners.strays import end_marked, own_folder, worker_mark
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class SandboxPool:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, str], _Kept] = {}
-        self._own_root = "" if options.work_root else tempfile.mkdtemp(prefix="st-ops-work-")
+        self._own_root = "" if options.work_root else own_folder("work")
         self._work_root = options.work_root or self._own_root
         Path(self._work_root).mkdir(parents=True, exist_ok=True)
         #: Somebody wants to look into the folder of a job.

@@ -14,10 +14,9 @@ from st_ops.model.status import Status
 from st_ops.runners.base import Job, Stop
 from st_ops.runners.container import ContainerRunner
 from st_ops.runners.container_command import container_command
-from st_ops.runners.container_engine import host_name
 from st_ops.runners.options import RunnerOptions
 from st_ops.runners.sandbox.pool import SandboxPool
-from st_ops.runners.strays import worker_mark
+from st_ops.runners.strays import host_name, worker_mark
 from tests.unit.runners.fake_engine import FakeEngine
 from tests.unit.runners.running import Lines, left_of, meanwhile
 
@@ -307,7 +306,7 @@ def test_a_container_that_cannot_be_removed_is_named(
 
 
 def test_containers_of_dead_workers_of_this_host_are_removed_at_the_start(
-    container: ContainerRunner, engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    container: ContainerRunner, engine: FakeEngine
 ):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
@@ -316,17 +315,11 @@ def test_containers_of_dead_workers_of_this_host_are_removed_at_the_start(
     engine.leave("elsewhere", execution="2", worker=gone, host="another-1")
     engine.leave("alive", execution="3", worker=worker_mark(), host=host_name())
     engine.leave("foreign")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for mark in (gone, worker_mark()):
-        (tmp_path / f"st-ops-container-{mark}-x").mkdir()
 
     container.sweep()
     container.close()
 
     assert sorted(engine.containers) == ["alive", "elsewhere", "foreign"]
-    assert [path.name for path in tmp_path.glob("st-ops-container-*")] == [
-        f"st-ops-container-{worker_mark()}-x"
-    ]
 
 
 def test_the_result_is_parsed_as_that_of_a_local_command(container: ContainerRunner, lines: Lines):

@@ -15,7 +15,7 @@ from st_ops.runners.python_script import PythonScriptRunner
 from st_ops.runners.sandbox import preload
 from st_ops.runners.sandbox.pool import SandboxPool
 from st_ops.runners.shell import LocalShellRunner
-from st_ops.runners.strays import end_strays
+from st_ops.runners.strays import end_strays, host_name, own_folder, remove_stray_folders
 from tests.unit.runners.running import Lines, action, is_running, python_job, shell_job
 from tests.waiting import eventually
 
@@ -78,6 +78,25 @@ def test_what_a_worker_killed_with_its_sandbox_left_is_ended_by_the_next(tmp_pat
     assert end_strays() >= 1
 
     eventually(lambda: not is_running(detached))
+
+
+def test_temporary_folders_of_dead_workers_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    mark = f"{dead.pid}.12345"
+    kept = {
+        Path(own_folder("work")),
+        tmp_path / f"st-ops-work-elsewhere-1-{mark}-x",
+        tmp_path / "st-ops-server",
+    }
+    gone = [tmp_path / f"st-ops-{purpose}-{host_name()}-{mark}-x_1" for purpose in ("work", "container")]
+    for folder in (*kept, *gone):
+        folder.mkdir(exist_ok=True)
+
+    assert remove_stray_folders() == 2
+
+    assert set(tmp_path.iterdir()) == kept
 
 
 def test_a_sandbox_that_does_not_answer_is_given_up_after_the_grace_period(
