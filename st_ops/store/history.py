@@ -6,15 +6,16 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import CompoundSelect, Select, asc, desc, func, literal, select, text, union_all
 
 from st_ops.model.base import Model
 from st_ops.model.executions import Execution
 from st_ops.model.identity import now
+from st_ops.model.status import Status
 from st_ops.model.waiting import Waiting
 from st_ops.store.database import Tx
 from st_ops.store.execution_rows import LIGHT, WHOLE, read, with_result
-from st_ops.store.schema import PARENTLESS, READY, execution
+from st_ops.store.schema import PARENTLESS, READY, UNSUCCESSFUL, execution
 
 #: Counting stops here: a page needs to know "many", not how many millions.
 COUNT_LIMIT = 10_000
@@ -43,20 +44,43 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def _narrow(query: Select[Any], wanted: ExecutionFilter) -> Select[Any]:
+#: Statuses that ``UNSUCCESSFUL`` means.
+_UNSUCCESSFUL = frozenset({Status.FAILED, Status.TIMEOUT, Status.ABANDONED, Status.CANCELED})
+_ORDER = (execution.c.created_at, execution.c.id)
+
+
+def _narrow(
+    query: Select[Any], wanted: ExecutionFilter, statuses: Collection[str] | None = None
+) -> Select[Any]:
+    """``statuses`` instead of those that are wanted."""
+    statuses = wanted.status if statuses is None else statuses
     for column, name in _PLAIN:
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(execution.c[column] == value)
     if wanted.roots_only:
         query = query.where(text(PARENTLESS))
-    if wanted.status:
-        query = query.where(execution.c.status.in_(list(wanted.status)))
+    if statuses:
+        one = [execution.c.status == status for status in statuses]
+        query = query.where(one[0] if len(one) == 1 else execution.c.status.in_(list(statuses)))
+        if _UNSUCCESSFUL.issuperset(statuses):
+            query = query.where(text(UNSUCCESSFUL))
     if wanted.after is not None:
         query = query.where(execution.c.created_at > wanted.after)
     if wanted.before is not None:
         query = query.where(execution.c.created_at < wanted.before)
     return query
+
+
+def _keys(wanted: ExecutionFilter) -> Select[Any] | CompoundSelect[Any]:
+    """(created_at, id) of all that is wanted.
+
+    A part for each status: each is read from an index in the order of lists, and the database merges them.
+    """
+    parts = [_narrow(select(*_ORDER), wanted, [status]) for status in dict.fromkeys(wanted.status)]
+    if not parts:
+        return _narrow(select(*_ORDER), wanted)
+    return parts[0] if len(parts) == 1 else union_all(*parts)
 
 
 def find(
@@ -69,11 +93,12 @@ def find(
     result: bool = False,
 ) -> list[Execution]:
     """One page, by creation."""
-    columns = WHOLE if result else LIGHT
-    order = (execution.c.created_at, execution.c.id)
-    query = _narrow(select(*columns), wanted)
-    query = query.order_by(*(column.desc() if newest_first else column for column in order))
-    found = read(tx, query.limit(limit).offset(offset))
+    names = [column.name for column in _ORDER]
+    inner = _keys(wanted).order_by(*(desc(name) if newest_first else asc(name) for name in names))
+    # Rows are read for this page only: those passed over need nothing but the index.
+    page = inner.limit(limit).offset(offset).subquery("page")
+    query = select(*(WHOLE if result else LIGHT)).join(page, page.c.id == execution.c.id)
+    found = read(tx, query.order_by(*(column.desc() if newest_first else column for column in _ORDER)))
     return [with_result(tx, entry) for entry in found] if result else found
 
 
@@ -85,7 +110,7 @@ def ids(tx: Tx, wanted: ExecutionFilter, limit: int) -> list[str]:
 
 def count(tx: Tx, wanted: ExecutionFilter) -> int:
     """How many there are, counted up to COUNT_LIMIT."""
-    some = _narrow(select(execution.c.id), wanted).limit(COUNT_LIMIT).subquery()
+    some = _narrow(select(literal(1)).select_from(execution), wanted).limit(COUNT_LIMIT).subquery()
     return tx.execute(select(func.count()).select_from(some)).scalar_one()
 
 

@@ -45,6 +45,8 @@ READY = "status IN ('requested', 'scheduled', 'delayed') AND waits_for_slot = fa
 HELD = "status IN ('running', 'pending', 'pausing', 'paused', 'resuming', 'canceling')"
 UNNOTICED = "parent_notified = false AND end_timestamp IS NOT NULL"
 PARENTLESS = "parent_id IS NULL"
+#: Ends that are few and asked for often: their index holds all that lists are narrowed by, so that it alone answers.
+UNSUCCESSFUL = "status IN ('failed', 'timeout', 'abandoned', 'canceled')"
 #: Executions whose age decides whether they and what they started are still kept.
 ROOT_OVER = "parent_id IS NULL AND end_timestamp IS NOT NULL"
 
@@ -148,15 +150,24 @@ execution = Table(
     _where("ix_execution_ready", ("queue", "priority DESC", "ready_at", "id"), READY),
     _where("ix_execution_held", ("worker_id",), HELD),
     _where("ix_execution_unnoticed", ("parent_id",), UNNOTICED),
-    _where("uq_execution_run_key", ("action", "run_key"), "run_key IS NOT NULL", unique=True),
+    _where("uq_execution_run_key", ("run_key", "action"), "run_key IS NOT NULL", unique=True),
     _where("uq_execution_task", ("parent_id", "task_key"), "task_key IS NOT NULL", unique=True),
     Index("ix_execution_created_at", "created_at", "id"),
-    Index("ix_execution_action", "action", "created_at"),
-    Index("ix_execution_status", "status", "created_at"),
-    _where("ix_execution_parent", ("parent_id", "created_at"), "parent_id IS NOT NULL"),
+    # What lists are narrowed by, in the order of lists: a page is found, however deep, and counted from one of these.
+    Index("ix_execution_action", "action", "created_at", "id"),
+    Index("ix_execution_status", "status", "created_at", "id"),
+    Index("ix_execution_user", "user", "created_at", "id"),
+    Index("ix_execution_runner", "runner", "created_at", "id"),
+    _where("ix_execution_rule", ("rule", "created_at", "id"), "rule IS NOT NULL"),
+    _where("ix_execution_parent", ("parent_id", "created_at", "id"), "parent_id IS NOT NULL"),
+    _where(
+        "ix_execution_unsuccessful",
+        ("status", "created_at", "id", "action", "user", "rule", "runner", "parent_id"),
+        UNSUCCESSFUL,
+    ),
+    _where("ix_execution_instance", ("trigger_instance_id",), "trigger_instance_id IS NOT NULL"),
     _where("ix_execution_roots", ("created_at", "id"), PARENTLESS),
     _where("ix_execution_over", ("end_timestamp", "id"), ROOT_OVER),
-    _where("ix_execution_rule", ("rule", "created_at"), "rule IS NOT NULL"),
     Index("ix_execution_trace_id", "trace_id"),
 )
 

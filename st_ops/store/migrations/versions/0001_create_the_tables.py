@@ -136,7 +136,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_execution")),
     )
     with op.batch_alter_table("execution", schema=None) as batch_op:
-        batch_op.create_index("ix_execution_action", ["action", "created_at"], unique=False)
+        batch_op.create_index("ix_execution_action", ["action", "created_at", "id"], unique=False)
         batch_op.create_index("ix_execution_created_at", ["created_at", "id"], unique=False)
         batch_op.create_index(
             "ix_execution_ready",
@@ -161,28 +161,16 @@ def upgrade() -> None:
             ),
         )
         batch_op.create_index(
-            "ix_execution_parent",
-            ["parent_id", "created_at"],
-            unique=False,
-            sqlite_where=sa.text("parent_id IS NOT NULL"),
-            postgresql_where=sa.text("parent_id IS NOT NULL"),
-        )
-        batch_op.create_index(
             "ix_execution_roots",
             ["created_at", "id"],
             unique=False,
             sqlite_where=sa.text("parent_id IS NULL"),
             postgresql_where=sa.text("parent_id IS NULL"),
         )
-        batch_op.create_index(
-            "ix_execution_rule",
-            ["rule", "created_at"],
-            unique=False,
-            sqlite_where=sa.text("rule IS NOT NULL"),
-            postgresql_where=sa.text("rule IS NOT NULL"),
-        )
-        batch_op.create_index("ix_execution_status", ["status", "created_at"], unique=False)
+        batch_op.create_index("ix_execution_runner", ["runner", "created_at", "id"], unique=False)
+        batch_op.create_index("ix_execution_status", ["status", "created_at", "id"], unique=False)
         batch_op.create_index("ix_execution_trace_id", ["trace_id"], unique=False)
+        batch_op.create_index("ix_execution_user", ["user", "created_at", "id"], unique=False)
         batch_op.create_index(
             "ix_execution_unnoticed",
             ["parent_id"],
@@ -192,7 +180,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "uq_execution_run_key",
-            ["action", "run_key"],
+            ["run_key", "action"],
             unique=True,
             sqlite_where=sa.text("run_key IS NOT NULL"),
             postgresql_where=sa.text("run_key IS NOT NULL"),
@@ -364,6 +352,13 @@ def upgrade() -> None:
 
     over = "parent_id IS NULL AND end_timestamp IS NOT NULL"
     _partial("ix_execution_over", "execution", ["end_timestamp", "id"], over)
+    _partial("ix_execution_parent", "execution", ["parent_id", "created_at", "id"], "parent_id IS NOT NULL")
+    _partial("ix_execution_rule", "execution", ["rule", "created_at", "id"], "rule IS NOT NULL")
+    unsuccessful = ["status", "created_at", "id", "action", "user", "rule", "runner", "parent_id"]
+    few = "status IN ('failed', 'timeout', 'abandoned', 'canceled')"
+    _partial("ix_execution_unsuccessful", "execution", unsuccessful, few)
+    instance = "trigger_instance_id"
+    _partial("ix_execution_instance", "execution", [instance], f"{instance} IS NOT NULL")
     for table, column in (("key_value", "expire_timestamp"), ("token", "expires_at")):
         _partial(f"ix_{table}_{column}", table, [column], f"{column} IS NOT NULL")
 
