@@ -1,7 +1,8 @@
 """Executions asked for, claimed, lost, canceled, tried again and forgotten, in any order (guarantees 3, 4, 5 and 7).
 
 Hypothesis chooses the order; after every step the store must keep to the limits and the legal moves, and at the end
-everything that was asked for must be able to end.
+everything that was asked for must be able to end. With ``ST_OPS_FAULT_SEED`` the orders are others each time, and
+``ST_OPS_FAULT_EXAMPLES`` says how many.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -30,6 +31,8 @@ from st_ops.model.status import LEGAL_MOVES, Status
 from tests.faults.lifecycle_bench import LIMITS, PACE, Bench, Hand
 
 ACTIONS = ("m.plain", "m.again", *LIMITS, "m.paced", "m.flow")
+
+_CHOICE = {name: value for name, value in os.environ.items() if name.startswith("ST_OPS_FAULT_")}
 
 Entries = Mapping[str, Execution]
 Rows = Sequence[tuple[str, str, int, bool]]
@@ -106,62 +109,64 @@ class Lifecycles(RuleBasedStateMachine):
         self.hands: list[Hand] = []
         self.late: list[Execution] = []
         self.shadow = Shadow()
-        self.asked: list[str] = []
         self.starts: list[float] = []
         #: Time has passed, and nobody has looked since who became due.
         self.unswept = False
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(actions=st.lists(st.sampled_from(ACTIONS), min_size=3, max_size=15))
+    def begin(self, actions: list[str]) -> None:
+        """An empty store, and then some work under way."""
         self.bench.clear()
+        self.hands += [self.bench.hire(), self.bench.hire()]
+        for action in actions:
+            self.bench.request(action)
+        self._claim(0, 6)
+        self._claim(1, 3)
 
     # --- asking ---
 
     @rule(
         action=st.sampled_from(ACTIONS),
-        lane=st.sampled_from("ab"),
+        lane=st.sampled_from("aab"),
         priority=st.sampled_from([None, None, 5]),
         delay=st.sampled_from([0, 0, 0, 300_000]),
         count=st.integers(1, 3),
+        claimed=st.booleans(),
     )
-    def ask(self, action: str, lane: str, priority: int | None, delay: int, count: int) -> None:
+    def ask(
+        self, action: str, lane: str, priority: int | None, delay: int, count: int, claimed: bool
+    ) -> None:
         for _ in range(count):
-            entry = self.bench.request(action, parameters={"lane": lane}, priority=priority, delay=delay)
-            self.asked.append(entry.id)
+            self.bench.request(action, parameters={"lane": lane}, priority=priority, delay=delay)
+        if claimed:
+            self._claim(0, 6)
 
     @rule(key=st.sampled_from("xyz"), action=st.sampled_from(["m.queued", "m.plain"]))
     def ask_by_key(self, key: str, action: str) -> None:
         first, second = (self.bench.request(action, run_key=key) for _ in range(2))
         assert first.id == second.id
-        self.asked.append(first.id)
 
-    @precondition(lambda self: self.asked)
-    @rule(which=WHICH)
-    def cancel(self, which: int) -> None:
-        self._as_person(self.bench.platform.requests.cancel, self._one(which))
-
-    @precondition(lambda self: self._flows())
-    @rule(which=WHICH)
-    def pause(self, which: int) -> None:
-        self._as_person(self.bench.platform.requests.pause, self._flows()[which % len(self._flows())])
+    @rule(which=WHICH, heeded=st.booleans())
+    def cancel(self, which: int, heeded: bool) -> None:
+        known = list(self.bench.all())
+        if known:
+            self._as_person(self.bench.platform.requests.cancel, known[which % len(known)])
+        if heeded:
+            for hand in self.hands:
+                self._heed(hand)
 
     @precondition(lambda self: self._flows())
-    @rule(which=WHICH)
-    def resume(self, which: int) -> None:
-        self._as_person(self.bench.platform.requests.resume, self._flows()[which % len(self._flows())])
+    @rule(which=WHICH, pausing=st.booleans())
+    def pause_or_resume(self, which: int, pausing: bool) -> None:
+        requests = self.bench.platform.requests
+        flow = self._flows()[which % len(self._flows())]
+        self._as_person(requests.pause if pausing else requests.resume, flow)
 
     # --- working ---
 
-    @precondition(lambda self: len(self.hands) < 3)
-    @rule()
-    def hire(self) -> None:
-        self.hands.append(self.bench.hire())
-
-    @precondition(lambda self: self.hands)
     @rule(which=WHICH, limit=st.integers(1, 6))
     def claim(self, which: int, limit: int) -> None:
-        for run in self.bench.claim(self.hands[which % len(self.hands)], limit):
-            self._started(run)
+        self._claim(which, limit)
 
     @precondition(lambda self: self._runs())
     @rule(which=WHICH, end=ENDS, answer=st.booleans())
@@ -180,57 +185,51 @@ class Lifecycles(RuleBasedStateMachine):
             if done.refused and run.id in self.bench.canceling(hand):
                 self.bench.report(run, Status.CANCELED)
 
-    @precondition(lambda self: self.hands)
-    @rule(which=WHICH)
-    def heed(self, which: int) -> None:
-        self._heed(self.hands[which % len(self.hands)])
-
-    @rule()
-    def conduct(self) -> None:
-        self.bench.conduct()
-
     # --- dying ---
 
-    @precondition(lambda self: self.hands)
-    @rule(which=WHICH)
-    def lose(self, which: int) -> None:
+    @rule(which=WHICH, noticed=st.booleans(), claimed=st.booleans())
+    def lose(self, which: int, noticed: bool, claimed: bool) -> None:
+        """A worker is gone, and another one comes."""
         hand = self.hands.pop(which % len(self.hands))
         self.late += hand.runs
         self.bench.lose(hand)
+        if noticed:
+            self.bench.reap()
+        self.hands.append(self.bench.hire())
+        if claimed:
+            self._claim(-1, 6)
 
     @precondition(lambda self: self.late)
     @rule(which=WHICH, end=ENDS)
     def report_late(self, which: int, end: Status) -> None:
+        """What was lost with a worker was not, or not yet."""
         run = self.late.pop(which % len(self.late))
         before = self.bench.all().get(run.id)
         done = self.bench.report(run, end)
-        if before is None or before.token != run.token:
+        if before is None or before.worker_id != run.worker_id or before.status not in RUNS:
             assert done.refused
             assert before == self.bench.all().get(run.id)
 
-    @rule()
-    def reap(self) -> None:
-        self.bench.reap()
+    # --- time, and what engines do in it ---
 
-    @rule()
-    def lose_engine(self) -> None:
-        self.bench.lose_engine()
-
-    # --- time ---
-
-    @rule(seconds=st.sampled_from([1.0, 6.0, 31.0, 301.0]))
-    def pass_time(self, seconds: float) -> None:
+    @rule(seconds=st.sampled_from([1.0, 6.0, 31.0, 301.0]), swept=st.booleans())
+    def pass_time(self, seconds: float, swept: bool) -> None:
         self.bench.pass_time(seconds)
         self.unswept = True
+        if swept:
+            self._sweep()
 
-    @rule()
-    def sweep(self) -> None:
-        self.bench.sweep()
-        self.unswept = False
-
-    @rule()
-    def forget(self) -> None:
-        self.bench.forget()
+    @rule(what=st.sampled_from(["sweep", "reap", "conduct", "conduct", "lose_engine", "forget", "hire"]))
+    def tend(self, what: str) -> None:
+        bench = self.bench
+        if what == "sweep":
+            self._sweep()
+        elif what == "hire":
+            if len(self.hands) < 3:
+                self.hands.append(bench.hire())
+        else:
+            acts = {"reap": bench.reap, "conduct": bench.conduct, "lose_engine": bench.lose_engine}
+            acts.get(what, bench.forget)()
 
     # --- what must hold ---
 
@@ -278,6 +277,8 @@ class Lifecycles(RuleBasedStateMachine):
             assert mine.keys() == expected.keys(), entry
             if entry.status in RUNS:
                 assert all(mine.values()), f"{entry} runs without its slots"
+            if entry.status is Status.DELAYED and entry.retries:
+                assert not any(mine.values()), f"{entry} rests and keeps its slots"
         assert not held, "there are slots of executions that are forgotten"
 
     def _assert_whoever_has_room_is_admitted(self, entries: Entries, rows: Rows) -> None:
@@ -307,7 +308,6 @@ class Lifecycles(RuleBasedStateMachine):
         for flow in self._flows():
             self._as_person(bench.platform.requests.resume, flow)
         bench.conduct()
-        self.hands = self.hands or [bench.hire()]
         for hand in self.hands:
             for run in bench.claim(hand, 50):
                 self._started(run)
@@ -319,9 +319,13 @@ class Lifecycles(RuleBasedStateMachine):
 
     # --- helpers ---
 
-    def _one(self, which: int) -> str:
-        known = list(self.bench.all()) or self.asked
-        return known[which % len(known)]
+    def _claim(self, which: int, limit: int) -> None:
+        for run in self.bench.claim(self.hands[which % len(self.hands)], limit):
+            self._started(run)
+
+    def _sweep(self) -> None:
+        self.bench.sweep()
+        self.unswept = False
 
     def _flows(self) -> list[str]:
         found = self.bench.all().values()
@@ -349,7 +353,10 @@ class Lifecycles(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    for name in _CHOICE:
+        # The platform takes them for settings that it does not know.
+        monkeypatch.delenv(name)
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
     made = Bench(tmp_path, url)
     assert made.problems == []
@@ -371,7 +378,13 @@ def test_in_any_order_limits_and_moves_are_kept_and_everything_can_end(bench: Be
             super().__init__(bench)
 
     chosen = settings(
-        max_examples=int(os.environ.get("LM_EXAMPLES", examples)), stateful_step_count=40, deadline=None, database=None,
-        suppress_health_check=list(HealthCheck), print_blob=True, phases=[Phase.generate],
-    )  # fmt: skip
+        max_examples=int(_CHOICE.get("ST_OPS_FAULT_EXAMPLES", examples)),
+        # The same examples each time, unless others are asked for.
+        derandomize="ST_OPS_FAULT_SEED" not in _CHOICE,
+        stateful_step_count=40,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
     run_state_machine_as_test(OnThisBench, settings=chosen)
