@@ -33,6 +33,26 @@ class _Generator(CodeGenerator):
         self.write("))")
 
 
+class Explaining(dict[str, Any]):
+    """A mapping for templates that says why it lacks a key."""
+
+    def explain(self, missing: object) -> str:
+        """The sentence for whoever used the key ``missing``, which is not here."""
+        return f"There is no key '{missing}'."
+
+
+class _Missing(StrictUndefined):
+    """A missing name, attribute or item, an error when it is used."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        if isinstance(self._undefined_obj, Explaining):
+            return self._undefined_obj.explain(self._undefined_name)
+        return str(super()._undefined_message)
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """A Jinja environment for text that others wrote.
 
@@ -49,7 +69,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         super().__init__(
-            undefined=StrictUndefined,
+            undefined=_Missing,
             trim_blocks=True,
             lstrip_blocks=True,
             cache_size=_CACHE,

@@ -17,6 +17,8 @@ class Phase(StrEnum):
     RUNNING = "running"
     #: It was asked to end: removed, disabled, changed, or its lease is lost.
     STOPPING = "stopping"
+    #: It has nothing to watch and ended; ``reason`` says why. Started again when its config or a rule changes.
+    IDLE = "idle"
     #: It died or could not be started; ``reason`` says why, ``next_start_at`` when it is tried again.
     BACKING_OFF = "backing off"
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from st_ops.expressions.sandbox import Explaining
 from st_ops.packs.catalog import Catalog
-from st_ops.packs.config import Config, Lookup, config_file, resolve_config, secrets_of
+from st_ops.packs.config import Lookup, config_file, resolve_config, secrets_of
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +22,22 @@ _REMEMBER_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class _Kept:
-    config: Config
+    values: PackConfig
     secrets: tuple[str, ...]
     until: float
+
+
+class PackConfig(Explaining):
+    """The config of one pack, which says where a key that it lacks is to be set."""
+
+    def __init__(self, pack: str, file: Path, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._pack, self._file = pack, file
+
+    def explain(self, missing: object) -> str:
+        """See Explaining."""
+        yet = "" if self._file.is_file() else ", which does not exist yet"
+        return f"The config of pack '{self._pack}' has no key '{missing}': set it in {self._file}{yet}."
 
 
 class Configs:
@@ -39,7 +53,7 @@ class Configs:
 
     def __call__(self, pack: str) -> Mapping[str, Any]:
         """The resolved values; {} for a pack without a config, or one that is not registered."""
-        return self._get(pack).config.values
+        return self._get(pack).values
 
     def secrets(self, pack: str) -> list[Any]:
         """The secret values in the pack's config."""
@@ -62,11 +76,14 @@ class Configs:
         until = time.monotonic() + _REMEMBER_SECONDS
         pack = self._catalog.cached().packs.get(ref)
         if pack is None:
-            return _Kept(Config(), (), until)
+            return _Kept(PackConfig(ref, self.file(ref), {}), (), until)
         config = resolve_config(pack, self._folder, self._lookup)
-        problems = [str(problem) for problem in config.problems]
+        # Nothing is wrong with a config that nobody wrote: whoever misses a key of it is told (PackConfig).
+        written = self.file(ref).is_file()
+        problems = [str(problem) for problem in config.problems] if written else []
         if problems != self._told.get(ref, []):
             self._told[ref] = problems
             for problem in problems:
                 log.warning("%s", problem)
-        return _Kept(config, tuple(secrets_of(pack.config_schema, config.values)), until)
+        values = PackConfig(ref, self.file(ref), config.values)
+        return _Kept(values, tuple(secrets_of(pack.config_schema, config.values)), until)

@@ -2,6 +2,6 @@
 
 from st_ops.sdk.actions import ActionFailed, Secret, action
 from st_ops.sdk.context import Context
-from st_ops.sdk.sensors import poll, sensor
+from st_ops.sdk.sensors import SensorIdle, poll, sensor
 
-__all__ = ["ActionFailed", "Context", "Secret", "action", "poll", "sensor"]
+__all__ = ["ActionFailed", "Context", "Secret", "SensorIdle", "action", "poll", "sensor"]

@@ -8,8 +8,9 @@ A job is a JSON object::
 
 The container then sends ``{"type": "trigger", "op": "add" | "update" | "remove", "trigger": {…}}`` as rules
 come and go, and SIGTERM or ``{"type": "stop"}`` to end it. The child sends ``{"type": "ready"}`` once set up, and
-requests (``emit``, ``kv.*``, ``user.info``); ``emit`` is answered when the event is stored. Exit code 0 after
-a stop or when the sensor ends by itself, 1 after an exception, which is on stderr.
+requests (``emit``, ``kv.*``, ``user.info``); ``emit`` is answered when the event is stored. ``{"type": "idle",
+"reason": …}`` says that it ends because it has nothing to watch. Exit code 0 after a stop or when the sensor ends by
+itself, 1 after an exception, which is on stderr.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from st_ops.sdk import boot
 from st_ops.sdk.actions import MARK
 from st_ops.sdk.context import Context, PackConfig
 from st_ops.sdk.modules import SENSOR_METHODS, find_entry, load, wants_context
+from st_ops.sdk.sensors import SensorIdle
 from st_ops.sdk.stackstorm import SensorService, stderr_logger
 from st_ops.sdk.wire import Channel, ChannelClosed
 
@@ -211,6 +213,9 @@ def _drive(sensor: Sensor, job: Mapping[str, Any], link: Link) -> int:
         link.channel.send({"type": "ready"})
         sensor.run()
         link.leave()
+    except SensorIdle as idle:
+        link.leave()
+        link.channel.send({"type": "idle", "reason": str(idle)})
     except Stopped:
         code = 0
     except Exception:  # noqa: BLE001  # as above

@@ -22,6 +22,14 @@ from st_ops.sdk.durations import seconds
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+class SensorIdle(Exception):
+    """Raise it, with the reason, to end a sensor that has nothing to watch.
+
+    That is no fault: it costs no process from then on, and is started again when its pack's config, its code or a
+    rule changes.
+    """
+
+
 def sensor(
     function: Any = None,
     *,

@@ -36,6 +36,19 @@ class Starter(Protocol):
         """``process`` ended with ``code``."""
 
 
+#: Seconds between two looks whether what an idle sensor waits for has come.
+_LOOK_SECONDS = 2.0
+
+
+@dataclass
+class _Idle:
+    """It had nothing to watch: why, in which plan, and when to look again (monotonic)."""
+
+    reason: str
+    stamp: str
+    look_at: float
+
+
 @dataclass
 class _History:
     """What a post remembers of the processes before the present one."""
@@ -61,6 +74,9 @@ class Post:
         self._start_at = 0.0
         self._next_start_at: datetime | None = None
         self._history = _History()
+        self._idle: _Idle | None = None
+        #: What it is to watch may have changed since its process was started.
+        self._changed = False
 
     @property
     def held(self) -> bool:
@@ -75,6 +91,8 @@ class Post:
     @property
     def due(self) -> float | None:
         """When ``step`` has to be called next, by the monotonic clock; None when nothing is planned."""
+        if self._idle is not None:
+            return self._idle.look_at if self.wanted and self.held else None
         if self.process is None:
             return max(self._start_at, 0.0) if self.wanted and self.held else None
         moments = [self.held_until, self.process.due]
@@ -84,8 +102,24 @@ class Post:
         """Start, stop, kill or bury, whichever is called for now."""
         if self.process is not None:
             self._step_process(self.process)
-        if self.process is None and self.wanted and self.held and time.monotonic() >= self._start_at:
+        if self.process is not None or not (self.wanted and self.held):
+            return
+        if self._idle is not None:
+            self._look_again(self._idle)
+        if self._idle is None and time.monotonic() >= self._start_at:
             self._start()
+
+    def _look_again(self, idle: _Idle) -> None:
+        if time.monotonic() < idle.look_at:
+            return
+        idle.look_at = time.monotonic() + _LOOK_SECONDS
+        try:
+            same = self._starter.plan(self.ref).stamp == idle.stamp
+        except (StOpsError, OSError) as exc:
+            log.debug("What an idle sensor waits for cannot be seen: %s", exc, extra=facts(sensor=self.ref))
+            return
+        if not same:
+            self._start_soon()
 
     def _step_process(self, process: SensorProcess) -> None:
         if not self.held:
@@ -98,7 +132,8 @@ class Post:
             self._bury(process, code)
 
     def compare(self) -> None:
-        """Have the process started anew when what it should be has changed."""
+        """Have the process started anew when what it should be has changed. The registry has changed, at least."""
+        self._changed = True
         if self.process is None:
             # Whatever kept it from running may have been put right.
             self._start_soon()
@@ -122,6 +157,7 @@ class Post:
             self._fail("It could not be started; the log has the traceback.")
             return
         self.process = process
+        self._changed = False
         self._next_start_at = None
         log.info("The sensor was started.", extra=facts(sensor=self.ref, pid=process.pid))
         self._starter.spawned(process)
@@ -137,16 +173,27 @@ class Post:
             )
             self._start_soon()
             return
+        if process.idle and code == 0:
+            self._rest(process)
+            return
         self._history.restarts += 1
         if self._lived_long(process):
             self._backoff.reset()
         self._fail(process.explain(code))
+
+    def _rest(self, process: SensorProcess) -> None:
+        self._start_soon()
+        if self._changed:
+            return
+        self._idle = _Idle(process.idle, process.plan.stamp, time.monotonic() + _LOOK_SECONDS)
+        log.info("The sensor has nothing to watch: %s", process.idle, extra=facts(sensor=self.ref))
 
     def _lived_long(self, process: SensorProcess) -> bool:
         since = process.ready_since
         return since is not None and time.monotonic() - since > self._settings.respawn_limit_seconds
 
     def _start_soon(self) -> None:
+        self._idle = None
         self._backoff.reset()
         self._start_at = 0.0
         self._next_start_at = None
@@ -169,7 +216,7 @@ class Post:
             pid=None if process is None else process.pid,
             started_at=None if process is None else process.started_at,
             restarts=history.restarts,
-            reason=history.reason,
+            reason=self._idle.reason if self._idle else history.reason,
             next_start_at=self._next_start_at,
             events=history.events + (0 if process is None else process.events),
             last_event_at=(process.last_event_at if process else None) or history.last_event_at,
@@ -180,4 +227,6 @@ class Post:
             if process.stopping:
                 return Phase.STOPPING
             return Phase.STARTING if process.ready_since is None else Phase.RUNNING
-        return Phase.BACKING_OFF if self.held else Phase.ELSEWHERE
+        if not self.held:
+            return Phase.ELSEWHERE
+        return Phase.IDLE if self._idle else Phase.BACKING_OFF

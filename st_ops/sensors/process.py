@@ -67,6 +67,8 @@ class SensorProcess:
         self.last_event_at: datetime | None = None
         #: Why we end it; "" when we do not.
         self.stopping = ""
+        #: Why it ends by itself, having nothing to watch; "" when it does not.
+        self.idle = ""
         self._triggers = dict(triggers)
         self._requests = requests
         self._on_end = on_end
@@ -196,6 +198,8 @@ class SensorProcess:
         if message.get("type") == "ready":
             self.ready_since = time.monotonic()
             log.info("The sensor runs.", extra=facts(sensor=self.plan.ref, pid=self.pid))
+        elif message.get("type") == "idle":
+            self.idle = str(message.get("reason") or "it has nothing to watch")
         elif "method" in message:
             self._answer(identified(message))
 

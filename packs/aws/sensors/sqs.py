@@ -5,7 +5,7 @@ from __future__ import annotations
 from queue import Queue
 from threading import Thread
 
-from st_ops.sdk import Context, sensor
+from st_ops.sdk import Context, SensorIdle, sensor
 
 
 @sensor(
@@ -33,7 +33,7 @@ from st_ops.sdk import Context, sensor
 def sqs(ctx: Context) -> None:
     queues = list(ctx.config.get("sqs_queues") or [])
     if not queues:
-        ctx.logger.info("The config of pack 'aws' names no sqs_queues: nothing to read.")
+        raise SensorIdle("configs/aws.yaml names no sqs_queues: nothing to read")
     failures: Queue[Exception] = Queue()
     for queue in queues:
         Thread(target=_guarded, args=(ctx, queue, failures), name=queue, daemon=True).start()

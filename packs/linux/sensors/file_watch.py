@@ -6,7 +6,7 @@ from typing import Any
 
 from watched_path import Appearances, Lines
 
-from st_ops.sdk import Context, sensor
+from st_ops.sdk import Context, SensorIdle, sensor
 from st_ops.sdk.wire import RequestFailed
 
 APPEARED = "linux.file_appeared"
@@ -80,6 +80,10 @@ class Watcher:
     def look(self) -> None:
         """Look once at everything, beginning and ending watches as rules came and went."""
         wanted = self.wanted()
+        if not wanted:
+            raise SensorIdle(
+                "neither file_watch_paths in configs/linux.yaml nor a rule names a file to watch"
+            )
         for key in self._watches.keys() - wanted.keys():
             self._watches.pop(key).close()
         for (kind, pattern), refs in wanted.items():

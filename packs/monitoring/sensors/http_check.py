@@ -6,7 +6,7 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
-from st_ops.sdk import Context, sensor
+from st_ops.sdk import Context, SensorIdle, sensor
 
 EVENT = {
     "type": "object",
@@ -41,7 +41,7 @@ EVENT = {
 def http_check(ctx: Context) -> None:
     endpoints = list(ctx.config.get("endpoints") or [])
     if not endpoints:
-        ctx.logger.info("The config of pack 'monitoring' names no endpoints: nothing to check.")
+        raise SensorIdle("configs/monitoring.yaml names no endpoints: nothing to check")
     failures: Queue[Exception] = Queue()
     for endpoint in endpoints:
         # A thread each, so that a slow endpoint delays no other; daemons, so that it does not delay the end.

@@ -507,3 +507,58 @@ def test_the_starts_and_ends_of_sensors_are_events_where_their_types_are_registe
     assert exited.payload["id"] == "watch"
     assert exited.payload["ref"] == "demo.victim"
     assert exited.occurrence_time <= now()
+
+
+IDLE = """
+from st_ops.sdk import SensorIdle, sensor
+
+@sensor()
+def watch(ctx):
+    if not (ctx.config.get("paths") or ctx.triggers):
+        raise SensorIdle("no paths are configured")
+    ctx.emit("seen", {"n": 1})
+    ctx.wait(1000)
+"""
+
+
+def test_a_sensor_with_nothing_to_watch_costs_no_process_until_its_config_says_what(stage):
+    stage.sensor("needy", IDLE)
+    stage.container()
+    idle = eventually(lambda: (found := stage.state("demo.needy")).phase is Phase.IDLE and found)
+    assert (idle.pid, idle.restarts, idle.reason) == (None, 0, "no paths are configured")
+    assert stage.events() == []
+    stage.config["paths"] = ["/tmp"]
+    stage.running("demo.needy")
+    assert stage.state("demo.needy").reason == ""
+    eventually(stage.events)
+
+
+def test_an_idle_sensor_is_started_when_a_rule_gives_it_something_to_watch(stage):
+    stage.sensor("needy", IDLE)
+    stage.container()
+    eventually(lambda: stage.state("demo.needy").phase is Phase.IDLE)
+    stage.rule("wants", path="/tmp")
+    stage.running("demo.needy")
+    stage.rule("wants", enabled=False, path="/tmp")
+    stage.register()
+    assert stage.state("demo.needy").restarts == 0
+
+
+def test_a_sensor_in_stackstorms_style_may_be_idle_too(stage):
+    code = """
+        from st2reactor.sensor.base import Sensor
+        from st_ops.sdk import SensorIdle
+
+        class watch(Sensor):
+            def setup(self):
+                raise SensorIdle("not now")
+            def run(self): ...
+            def cleanup(self): ...
+            def add_trigger(self, trigger): ...
+            def update_trigger(self, trigger): ...
+            def remove_trigger(self, trigger): ...
+    """
+    stage.sensor("classic", code)
+    stage.container()
+    eventually(lambda: stage.state("demo.classic").phase is Phase.IDLE)
+    assert stage.state("demo.classic").reason == "not now"
