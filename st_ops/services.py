@@ -143,7 +143,7 @@ class Platform:
                     self._enter(stack, part)
                     log.info("Stage part opened: %s of %s.", type(part).__name__, stage)
             if self.dev:
-                watcher = PackWatcher(self.registrar.folders(), self._reload)
+                watcher = PackWatcher(self.registrar.roots, self.registrar.folders, self._reload)
                 watcher.start()
                 stack.callback(watcher.stop)
             self._stack = stack.pop_all()

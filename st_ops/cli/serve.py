@@ -16,7 +16,12 @@ Port = Annotated[
 Packs = Annotated[
     list[Path] | None, typer.Option(help="A folder of packs, beside the shipped ones; may be repeated.")
 ]
-Dev = Annotated[bool, typer.Option("--dev", help="Read packs anew when their files change.")]
+Dev = Annotated[
+    bool,
+    typer.Option(
+        "--dev", help="Read packs anew when their files change, and new ones; say what is wrong in them."
+    ),
+]
 
 
 def up(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class Registrar:
         """``roots``: folders of packs; of two packs with one ref the first counts."""
         self._database = database
         self._bus = bus
-        self._roots = list(roots)
+        self.roots = list(roots)
 
     def reload(self, refs: Sequence[str] = ()) -> Mapping[str, Any]:
         """Register what these packs' folders hold now (none given: all packs, and packs whose folder is gone leave).
@@ -57,7 +57,7 @@ class Registrar:
         return {"packs": len(loaded), "changed": changed, "removed": removed, **counts, "problems": problems}
 
     def _load(self, refs: Sequence[str]) -> tuple[list[LoadedPack], list[dict[str, Any]]]:
-        found = discover(self._roots)
+        found = discover(self.roots)
         for problem in found.problems:
             log.warning("%s", problem)
         for ref in refs:
@@ -70,7 +70,7 @@ class Registrar:
 
     def folders(self) -> Mapping[str, Path]:
         """Ref → folder of every pack there is on disk."""
-        return discover(self._roots).folders
+        return discover(self.roots).folders
 
     def _register(self, tx: Tx, loaded: LoadedPack) -> int:
         """Write what differs from the registry; answers how many resources changed."""
@@ -106,5 +106,6 @@ class Registrar:
         return len(gone)
 
     def _report(self, pack: LoadedPack, problem: Problem) -> dict[str, Any]:
-        log.warning("%s", problem, extra=facts(pack=pack.pack.ref))
-        return {"pack": pack.pack.ref, **asdict(problem), "path": str(Path(pack.pack.path) / problem.path)}
+        whole = replace(problem, path=str(Path(pack.pack.path) / problem.path))
+        log.warning("%s", whole, extra=facts(pack=pack.pack.ref))
+        return {"pack": pack.pack.ref, **asdict(whole)}
