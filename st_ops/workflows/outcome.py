@@ -20,8 +20,28 @@ def outcome(graph: Graph, state: State, world: World) -> Outcome:
     and ``traceback`` when the chain itself went wrong.
     """
     result = _chain(graph, state, world) if graph.dialect == "action-chain" else _orquesta(state, world)
-    reason = "" if state.status not in _ABENDED else next((error["message"] for error, _ in state.errors), "")
-    return Outcome(status=state.status, result=result, reason=reason)
+    return Outcome(status=state.status, result=result, reason=_reason(state, world))
+
+
+def _reason(state: State, world: World) -> str:
+    """Why it failed: the first thing that went wrong, in whose wake others may have; "" when it did not."""
+    if state.status not in _ABENDED or not state.errors:
+        return ""
+    error, key = _ordered(state)[0]
+    task = error.get("task_id")
+    if task is None:
+        return str(error["message"])
+    if task == "fail":
+        return "The workflow took its command 'fail'."
+    record = world.child(key) if key else None
+    # An action that failed knows better than the text that stands for all such failures.
+    why = record.reason if record is not None and record.reason else error["message"]
+    return f"Task '{task}': {why}"
+
+
+def _ordered(state: State) -> list[tuple[dict[str, Any], str]]:
+    """The errors of tasks in their order, then those of the output, which often only lacks what a task did not make."""
+    return sorted(state.errors, key=lambda entry: "task_id" not in entry[0])
 
 
 def _orquesta(state: State, world: World) -> dict[str, Any]:
@@ -34,7 +54,7 @@ def _orquesta(state: State, world: World) -> dict[str, Any]:
 def errors(state: State, world: World) -> list[dict[str, Any]]:
     """The error entries, those of failed actions with the action's result; none twice."""
     found: list[dict[str, Any]] = []
-    for error, key in state.errors:
+    for error, key in _ordered(state):
         record = world.child(key) if key else None
         entry = error if record is None or record.result is None else {**error, "result": record.result}
         if entry not in found:

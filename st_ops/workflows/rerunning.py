@@ -53,6 +53,8 @@ def take_up(state: State, fact: WorkflowRerun) -> None:
     state.status, state.cause, state.failing, state.output = Status.RUNNING, "request", None, None
     for staged in state.ready.values():
         staged.on_fail = False
+    # Those of the output, which is made anew at the end.
+    state.errors = [entry for entry in state.errors if "task_id" in entry[0]]
     for key in fact.restarted:
         run = state.runs[key]
         state.errors = [entry for entry in state.errors if entry[0].get("task_id") not in (run.name, "fail")]

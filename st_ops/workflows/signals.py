@@ -98,6 +98,8 @@ class ChildRecord:
     created_at: str = ""
     start_timestamp: str = ""
     end_timestamp: str = ""
+    #: Why it ended as it did, in a sentence; "" when that is not known.
+    reason: str = ""
 
 
 class World(Protocol):

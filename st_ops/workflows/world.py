@@ -74,4 +74,5 @@ class StoreWorld:
             created_at=iso(found.created_at),
             start_timestamp=iso(found.start_timestamp or found.created_at),
             end_timestamp="" if found.end_timestamp is None else iso(found.end_timestamp),
+            reason=found.reason,
         )

@@ -142,3 +142,12 @@ def test_a_rerun_without_a_failure_asks_for_names() -> None:
     run = Run(orquesta(CHAIN)).to_end()
     with pytest.raises(InvalidInput, match="name the tasks"):
         run.send(s.RerunRequested())
+
+
+def test_a_rerun_that_fails_again_tells_of_the_output_once() -> None:
+    run = finished(CHAIN, "a")
+    run.script = lambda request: failed()
+    run.send(s.RerunRequested())
+    run.to_end()
+    found = run.outcome.result["errors"]
+    assert [entry.get("task_id") for entry in found] == ["a", None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ def test_a_failed_action_is_an_entry_with_its_result() -> None:
 def test_the_command_fail_is_an_entry_of_its_own() -> None:
     text = "version: 1.0\ntasks:\n  a: {action: core.x, next: [{do: fail}]}\n"
     assert errors_of(text) == [{"type": "error", "message": FAILED_ACTION, "task_id": "fail"}]
+    assert Run(orquesta(text)).to_end().outcome.reason == "The workflow took its command 'fail'."
 
 
 def test_an_expression_that_fails_in_a_transition_names_the_transition() -> None:
@@ -114,6 +116,27 @@ tasks:
 """
     run = Run(orquesta(text), lambda _: failed()).to_end()
     assert run.outcome.result["output"] == {"x": 1}
+
+
+def test_what_really_failed_comes_before_what_the_output_lacks_for_it() -> None:
+    text = """
+version: 1.0
+output: [{made: <% ctx().made %>}]
+tasks:
+  make: {action: core.x, next: [{when: <% succeeded() %>, publish: [{made: <% result() %>}]}]}
+"""
+    run = Run(orquesta(text), lambda _: failed()).to_end()
+    found = run.outcome.result["errors"]
+    assert [entry.get("task_id") for entry in found] == ["make", None]
+    assert found[1]["message"].startswith("YaqlEvaluationException: Unable to resolve key 'made'")
+    assert run.outcome.reason == f"Task 'make': {FAILED_ACTION}"
+
+
+def test_the_reason_of_a_failed_workflow_is_that_of_the_action_that_failed() -> None:
+    run = Run(orquesta("version: 1.0\ntasks:\n  a: {action: core.x}\n"), lambda _: failed()).to_end()
+    (key,) = run.world.children
+    run.world.children[key] = replace(run.world.children[key], reason="It ended with exit code 3.")
+    assert run.outcome.reason == "Task 'a': It ended with exit code 3."
 
 
 def test_an_output_that_fails_makes_a_successful_workflow_fail_and_keeps_the_rest() -> None:
