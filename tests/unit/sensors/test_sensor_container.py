@@ -524,7 +524,8 @@ def watch(ctx):
 def test_a_sensor_with_nothing_to_watch_costs_no_process_until_its_config_says_what(stage):
     stage.sensor("needy", IDLE)
     stage.container()
-    idle = eventually(lambda: (found := stage.state("demo.needy")).phase is Phase.IDLE and found)
+    eventually(lambda: stage.state("demo.needy").phase is Phase.IDLE)
+    idle = stage.state("demo.needy")
     assert (idle.pid, idle.restarts, idle.reason) == (None, 0, "no paths are configured")
     assert stage.events() == []
     stage.config["paths"] = ["/tmp"]
