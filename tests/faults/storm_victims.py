@@ -57,8 +57,22 @@ class Victims:
             self._platform.start()
         elif name in self._platform.processes:
             self._platform.restart(name)
+        elif name == "family":
+            self._strike_family(which)
         else:
             found = children(self._platform, {"sandbox": SANDBOX, "sensor": SENSOR}[name])
             if found:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(found[which % len(found)], signal.SIGKILL)
+
+    def _strike_family(self, which: int) -> None:
+        """A process that runs actions, together with those that would end its actions after it."""
+        runners = [name for name in self._platform.processes if name == "up" or "runner" in name]
+        name = runners[which % len(runners)]
+        process = self._platform.processes[name]
+        with_it = [pid for pid, parent, _command in processes() if parent == process.pid]
+        process.signal(signal.SIGKILL)
+        for pid in with_it:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._platform.restart(name)

@@ -66,13 +66,18 @@ class Storm:
         portion = len(self.wishes) // (len(strikes) + 1) + 1
         with ThreadPoolExecutor(4) as people:
             asking = [people.submit(self._ask, wish) for wish in self.wishes]
-            for name in strikes:
-                before = self._size()
+            try:
+                for name in strikes:
+                    before = self._size()
+                    self._may_ask.release(portion)
+                    self._leave_strike()
+                    self._let_some_be_done(before)
+                    victims.strike(name, self.dice.randrange(100))
+            except BaseException:
+                people.shutdown(wait=False, cancel_futures=True)
+                raise
+            finally:
                 self._may_ask.release(portion)
-                self._leave_strike()
-                self._let_some_be_done(before)
-                victims.strike(name, self.dice.randrange(100))
-            self._may_ask.release(portion)
             for future in asking:
                 future.result()
 
@@ -298,7 +303,7 @@ def weather(storm: Storm, victims: Victims, strikes: Sequence[str]) -> None:
 def test_on_one_machine_while_the_platform_and_its_children_are_killed(brew: Callable[..., Storm]) -> None:
     storm = brew(20260711)
     victims = Victims(storm.platform, {})
-    weather(storm, victims, ["up"] * 6 + ["sandbox"] * 8 + ["sensor"] * 3)
+    weather(storm, victims, ["up"] * 4 + ["family"] * 2 + ["sandbox"] * 8 + ["sensor"] * 3)
 
 
 @pytest.mark.slow
@@ -310,7 +315,9 @@ def test_with_postgresql_and_rabbitmq_while_every_process_and_both_servers_are_k
     storm = brew(20260712, nodes=APART, settings=settings)
     victims = Victims(storm.platform, {"database": _again(postgres), "broker": _again(rabbitmq)})
     servers = ["database", "database", "broker"]
-    weather(storm, victims, [*APART, "runner-1", "runner-2", "everything", *servers] + ["sandbox"] * 6)
+    weather(
+        storm, victims, [*APART, "runner-1", "runner-2", "family", "everything", *servers] + ["sandbox"] * 6
+    )
 
 
 @pytest.mark.slow
@@ -322,7 +329,9 @@ def test_with_postgresql_and_redis_likewise(
     nodes = ("api,rules", "workflows,runner-1", "runner,sensors-2")
     storm = brew(20260713, share=0.3, nodes=nodes, settings=settings)
     victims = Victims(storm.platform, {"database": _again(postgres), "broker": _again(redis_server)})
-    weather(storm, victims, [*nodes, "everything", "database", "broker", "broker"] + ["sandbox"] * 3)
+    weather(
+        storm, victims, [*nodes, "family", "everything", "database", "broker", "broker"] + ["sandbox"] * 3
+    )
 
 
 def _again(server: Postgres | RabbitMQ | Redis) -> Callable[[], None]:

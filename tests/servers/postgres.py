@@ -6,6 +6,8 @@ import itertools
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import psycopg
@@ -13,6 +15,9 @@ from psycopg import sql
 
 from tests.servers.process import Server, Yard, clean_environment, free_port, listens, unprivileged_user
 from tests.servers.programs import POSTGRES
+
+#: Seconds that sessions may take to notice that their server was killed.
+_SESSIONS_END_WITHIN = 20.0
 
 
 class Postgres:
@@ -87,7 +92,12 @@ class Postgres:
 
     def stop(self, *, kill: bool = False) -> None:
         """Stop it, or with ``kill`` let it crash."""
+        sessions = _children(self._server.pid) if kill and self._server.running else []
         self._server.stop(kill=kill)
+        # Each notices by itself that the server is gone; until the last has, another does not start.
+        end = time.monotonic() + _SESSIONS_END_WITHIN
+        while any(Path(f"/proc/{pid}").exists() for pid in sessions) and time.monotonic() < end:
+            threading.Event().wait(0.02)
 
     def _execute(self, statement: str, *names: str) -> None:
         identifiers = [sql.Identifier(name) for name in names]
@@ -112,3 +122,8 @@ class Postgres:
         except psycopg.OperationalError:
             return False
         return True
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that ``pid`` started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -114,6 +114,11 @@ class Server:
         yard.at_end(self.stop)
 
     @property
+    def running(self) -> bool:
+        """Whether it was started and neither stopped nor ended since."""
+        return self._child is not None and self._child.poll() is None
+
+    @property
     def pid(self) -> int:
         """The process id of the running server."""
         assert self._child is not None, f"{self._command[0]} is not running"
