@@ -48,10 +48,13 @@ async def stream(
     """Executions and their output as they happen, under StackStorm's names of events.
 
     ``events`` (globs), ``action_refs`` and ``execution_ids`` narrow it, each separated by commas. It ends after
-    ``end_event`` of ``end_execution_id``. A watcher that lags far behind is cut off with the event ``overflow``.
+    ``end_event`` of ``end_execution_id``, or else of any execution it is narrowed to. A watcher that lags far behind
+    is cut off with the event ``overflow``.
     """
     hub: Hub = request.app.state.hub
-    chosen = choice_of(_split(events), _split(action_refs), _split(execution_ids))
+    narrowed = _split(action_refs), _split(execution_ids)
+    chosen = choice_of(_split(events), *narrowed)
+    ends_it = choice_of([end_event or ""], *(([], [end_execution_id]) if end_execution_id else narrowed))
 
     async def parts() -> AsyncIterator[bytes]:
         with hub.listening() as listener:
@@ -64,7 +67,7 @@ async def stream(
                     continue
                 if chosen(event):
                     yield sse(event.name, event.data)
-                if event.name == end_event and end_execution_id in (None, event.execution_id):
+                if ends_it(event):
                     return
             yield sse("overflow", {})
 

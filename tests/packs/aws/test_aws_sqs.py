@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from st_ops.sdk import SensorIdle
 from st_ops.sdk.wire import RequestFailed
 from tests.packs.aws.aws_setting import Aws
 from tests.packs.pack_files import pack_file
@@ -84,8 +85,6 @@ def test_a_message_whose_event_is_not_accepted_stays_in_the_queue(
     assert waiting(aws) == (0, 1)
 
 
-def test_a_sensor_without_queues_waits_and_ends_when_asked(aws: Aws):
-    ctx = aws.context()
-    ctx.stopping.set()
-
-    pack_file("aws", "sensors/sqs.py").sqs(ctx)
+def test_a_sensor_without_queues_is_idle_and_says_what_is_missing(aws: Aws):
+    with pytest.raises(SensorIdle, match=r"configs/aws\.yaml names no sqs_queues"):
+        pack_file("aws", "sensors/sqs.py").sqs(aws.context())
