@@ -155,13 +155,20 @@ class Lifecycle:
         return done
 
     def claim_in(
-        self, tx: Tx, worker_id: str, queues: Collection[str], labels: Collection[str], limit: int
+        self,
+        tx: Tx,
+        worker_id: str,
+        queues: Collection[str],
+        labels: Collection[str],
+        limit: int,
+        *,
+        actor: str = "",
     ) -> list[Execution]:
         """Let a worker take up to ``limit`` ready executions; those whose action's rate is used up are delayed."""
         # Seen in this transaction, so that every claimed action is run as it is registered now.
         snapshot = self._catalog.current(tx)
         hold = partial(too_soon, tx, self._limits, snapshot)
-        return executions.claim(tx, worker_id, queues, labels, limit, hold=hold)
+        return executions.claim(tx, worker_id, queues, labels, limit, actor=actor, hold=hold)
 
     def admit_in(self, tx: Tx, keys: Collection[str], bells: Bells) -> None:
         """Make ready what waits under these concurrency keys and has room now."""

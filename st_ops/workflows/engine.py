@@ -153,7 +153,7 @@ class WorkflowEngine:
                 return False
         me = self._membership.id
         with self._database.write() as tx:
-            claimed = executions.claim(tx, me, [WORKFLOW_QUEUE], (), _BATCH, actor=f"engine {me}")
+            claimed = self._lifecycle.claim_in(tx, me, [WORKFLOW_QUEUE], (), _BATCH, actor=f"engine {me}")
         self._take_up.update(execution.id for execution in claimed)
         return len(claimed) == _BATCH
 

@@ -195,6 +195,24 @@ def test_a_rate_spreads_starts_and_says_why(start: Start) -> None:
     assert (begun[2] - begun[0]).total_seconds() >= 0.95
 
 
+@pytest.mark.parametrize("action", ["t.a", "t.w"])
+def test_of_those_that_come_due_together_no_more_start_than_the_rate_allows(
+    start: Start, action: str
+) -> None:
+    files = {
+        **shell("a", "true", "rate: 1/1h\n" if action == "t.a" else ""),
+        "actions/w.yaml": "name: w\nrunner_type: orquesta\nentry_point: workflows/w.yaml\nrate: 1/1h\n",
+        "actions/workflows/w.yaml": "version: 1.0\ntasks:\n  one:\n    action: core.noop\n",
+    }
+    stages = start(files)
+    asked = [stages.ask(action, delay=50) for _ in range(3)]
+    eventually(lambda: all(stages.get(entry.id).reason == "rate limit" for entry in asked[1:]), 10)
+    (done,) = stages.ended(asked[0])
+    assert done.status is Status.SUCCEEDED
+    waiting = [stages.get(entry.id) for entry in asked[1:]]
+    assert [round((entry.ready_at - done.created_at).total_seconds() / 3600) for entry in waiting] == [1, 2]
+
+
 def test_what_is_delayed_or_asked_for_again_by_its_key_uses_up_nothing(start: Start) -> None:
     stages = start(shell("a", "true", "rate: 2/1h\n"))
     stages.ask("t.a", delay=3_600_000)
