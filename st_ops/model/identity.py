@@ -53,7 +53,7 @@ def from_micros(value: int) -> datetime:
 
 def iso(moment: datetime) -> str:
     """``YYYY-MM-DDTHH:MM:SS.ffffffZ``, StackStorm's form."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:

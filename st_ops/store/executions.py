@@ -21,6 +21,7 @@ from st_ops.model.status import RESOLUTIONS, Status, may_move
 from st_ops.store import audit
 from st_ops.store.database import Tx
 from st_ops.store.execution_rows import LIGHT, WHOLE, place_result, read, row_of, with_result
+from st_ops.store.parts import in_parts
 from st_ops.store.schema import READY, execution
 
 #: Why an execution waits whose action may not start more often.
@@ -94,8 +95,8 @@ def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -
     existing one is answered in its place.
     """
     plain = [entry for entry in entries if entry.run_key is None and entry.task is None]
-    if plain:
-        tx.execute(_INSERT, [row_of(entry) for entry in plain])
+    for some in in_parts(plain):
+        tx.execute(_INSERT, [row_of(entry) for entry in some])
     answers = {entry.id: entry for entry in plain}
     stored = list(plain)
     for entry in entries:
@@ -104,7 +105,8 @@ def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -
         answers[entry.id] = found = _insert_keyed(tx, entry)
         if found.id == entry.id:
             stored.append(entry)
-    audit.record(tx, [_audit(entry, Status.REQUESTED, actor, entry.reason) for entry in stored])
+    for some in in_parts(stored):
+        audit.record(tx, [_audit(entry, Status.REQUESTED, actor, entry.reason) for entry in some])
     return [answers[entry.id] for entry in entries]
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Table, bindparam, delete, or_, select, text
 from st_ops.model.events import InstanceStatus
 from st_ops.model.identity import first_id, now
 from st_ops.store.database import Tx
+from st_ops.store.parts import in_parts
 from st_ops.store.schema import (
     ROOT_OVER,
     artifact,
@@ -30,9 +31,6 @@ from st_ops.store.schema import (
     token,
     workflow_log,
 )
-
-#: Most values in one ``IN (…)``.
-_MOST_VALUES = 500
 
 #: What goes with an execution: table → the column that names it.
 _PARTS = (
@@ -79,7 +77,7 @@ def _trees(tx: Tx, roots: Sequence[str]) -> Iterator[list[str]]:
     unfinished: set[str] = set()
     while level:
         below: list[str] = []
-        for some in _in_parts(level):
+        for some in in_parts(level):
             query = select(execution.c.id, execution.c.parent_id, execution.c.end_timestamp)
             for identifier, parent, ended in tx.execute(query.where(execution.c.parent_id.in_(some))):
                 root = owner[identifier] = owner[parent]
@@ -91,11 +89,6 @@ def _trees(tx: Tx, roots: Sequence[str]) -> Iterator[list[str]]:
     for root, tree in trees.items():
         if root not in unfinished:
             yield tree[::-1]
-
-
-def _in_parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), _MOST_VALUES):
-        yield values[start : start + _MOST_VALUES]
 
 
 def forget_executions(tx: Tx, ids: Sequence[str]) -> None:
@@ -197,5 +190,5 @@ def forget_tokens(tx: Tx, ids: Sequence[str]) -> None:
 
 
 def _delete(tx: Tx, table: Table, column: Any, values: Collection[Any]) -> None:
-    for some in _in_parts(list(values)):
+    for some in in_parts(list(values)):
         tx.execute(delete(table).where(column.in_(some)))
