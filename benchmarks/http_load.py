@@ -63,10 +63,15 @@ async def _load(url: str, token: str, bodies: list[bytes], connections: int) -> 
 
 
 def main() -> None:
-    """Read ``{url, token, bodies, connections}`` as JSON from stdin, print the figures as JSON."""
+    """Read ``{url, token, bodies, connections, at}`` as JSON from stdin, print the figures as JSON.
+
+    ``at`` is when (seconds since 1970) whoever asks began to; ``preparing`` is how long it took to be ready to post.
+    """
     asked = json.load(sys.stdin)
     bodies = [json.dumps(body).encode() for body in asked["bodies"]]
-    print(json.dumps(asyncio.run(_load(asked["url"], asked["token"], bodies, asked["connections"]))))
+    preparing = time.time() - asked["at"]
+    done = asyncio.run(_load(asked["url"], asked["token"], bodies, asked["connections"]))
+    print(json.dumps({**done, "preparing": preparing}))
 
 
 if __name__ == "__main__":

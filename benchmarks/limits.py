@@ -6,10 +6,13 @@ import os
 import sqlite3
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from benchmarks.report import Report
 
 
 def median_seconds(work: Callable[[], object], runs: int = 200) -> float:
@@ -36,8 +39,6 @@ def shell() -> float:
 
 def python() -> float:
     """Seconds of a bare interpreter doing nothing."""
-    import sys
-
     return median_seconds(lambda: subprocess.run([sys.executable, "-I", "-S", "-c", "pass"], check=True), 30)
 
 
@@ -56,6 +57,17 @@ def fork() -> float:
         os.waitpid(pid, 0)
 
     return median_seconds(once)
+
+
+def warm_fork() -> float:
+    """Seconds for a warm interpreter to fork a child that answers: what a Python action cannot do without.
+
+    Measured in a process of its own, as small as the sandbox's.
+    """
+    code = "from benchmarks.limits import fork; print(fork())"
+    return float(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    )
 
 
 def pipe_round_trip() -> float:
@@ -98,3 +110,14 @@ def sqlite_commit(rows: int = 1, synchronous: str = "FULL") -> float:
         seconds = median_seconds(once, 500)
         connection.close()
     return seconds
+
+
+def report_all(report: Report) -> None:
+    """What the machine can do."""
+    report.add("spawn and reap /bin/true", spawn() * 1000, "ms")
+    report.add("sh -c through pipes", shell() * 1000, "ms")
+    report.add("a bare interpreter", python() * 1000, "ms")
+    report.add("a warm interpreter forks a child that answers", warm_fork() * 1000, "ms")
+    report.add("pipe round trip", pipe_round_trip() * 1000, "ms")
+    report.add("SQLite commit, synchronous=FULL, 1 row", sqlite_commit() * 1000, "ms")
+    report.add("SQLite commit, synchronous=FULL, 100 rows", sqlite_commit(100) * 1000, "ms")
