@@ -110,10 +110,14 @@ def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -
     return [answers[entry.id] for entry in entries]
 
 
+_INSERT_KEYED = {
+    dialect: made.on_conflict_do_nothing().returning(execution.c.id)
+    for dialect, made in (("sqlite", sqlite.insert(execution)), ("postgresql", postgresql.insert(execution)))
+}
+
+
 def _insert_keyed(tx: Tx, entry: Execution) -> Execution:
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    place = dialect.insert(execution).values(row_of(entry)).on_conflict_do_nothing().returning(execution.c.id)
-    if tx.execute(place).first() is not None:
+    if tx.execute(_INSERT_KEYED[tx.dialect.name], row_of(entry)).first() is not None:
         return entry
     same = select(*WHOLE).where(execution.c.action == entry.action, execution.c.run_key == entry.run_key)
     if entry.task is not None:

@@ -16,6 +16,8 @@ from st_ops.store.schema import workflow_log
 #: One row: kind, key of the run or child it is about, and the rest.
 Entry = tuple[str, str, dict[str, Any]]
 
+_INSERT = insert(workflow_log)
+
 
 def append(tx: Tx, workflow_id: str, first_seq: int, entries: Sequence[Entry]) -> None:
     """Add entries as ``first_seq``, ``first_seq + 1`` and so on.
@@ -37,7 +39,7 @@ def append(tx: Tx, workflow_id: str, first_seq: int, entries: Sequence[Entry]) -
     if not rows:
         return
     try:
-        tx.execute(insert(workflow_log), rows)
+        tx.execute(_INSERT, rows)
     except IntegrityError as exc:
         raise Conflict(
             f"Another engine went on with workflow {workflow_id}.", conflict_id=workflow_id
