@@ -7,6 +7,7 @@ parameters ``x-auth-token`` and ``st2-api-key`` (StackStorm 1.12). Tokens are ne
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import time
@@ -74,6 +75,8 @@ class Callers:
         """``check`` answers whose a token is, may block, and raises Unauthorized and Unavailable."""
         self._check = check
         self._known: dict[str, tuple[float, Identity]] = {}
+        #: Tokens that are being asked for: whoever comes meanwhile waits for the same answer.
+        self._asking: dict[str, asyncio.Task[Identity]] = {}
 
     async def of(self, headers: Mapping[str, str], query: bytes) -> tuple[Identity, str]:
         """Who sent a request with these headers and query, and where the token stood.
@@ -87,11 +90,25 @@ class Callers:
         remembered = self._known.get(token)
         if remembered is not None and remembered[0] > time.monotonic():
             return remembered[1], place
+        asking = self._asking.get(token)
+        if asking is None:
+            asking = self._asking[token] = asyncio.create_task(self._ask(token))
+            asking.add_done_callback(lambda done: self._asked(token, done))
+        # One of those who wait may give up without harm to the others.
+        return await asyncio.shield(asking), place
+
+    async def _ask(self, token: str) -> Identity:
         identity = await to_thread.run_sync(self._check, token)
         if len(self._known) > _REMEMBER_MOST:
             self._known.clear()
         self._known[token] = (time.monotonic() + _REMEMBER_SECONDS, identity)
-        return identity, place
+        return identity
+
+    def _asked(self, token: str, done: asyncio.Task[Identity]) -> None:
+        del self._asking[token]
+        if not done.cancelled():
+            # Looked at even when everybody who waited is gone.
+            done.exception()
 
 
 def refusal(exc: Unauthorized | Unavailable) -> Response:

@@ -30,6 +30,9 @@ class EngineLoop:
         self._work = work
         self._sweep_seconds = sweep_seconds
         self._wake = threading.Event()
+        #: A bell rang before the present round began: there should be something to do.
+        self.rung = False
+        self._bell = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -56,6 +59,7 @@ class EngineLoop:
         self._wake.set()
 
     def _rung(self, bell: Bell) -> None:
+        self._bell = True
         self._wake.set()
 
     def _run(self) -> None:
@@ -63,6 +67,7 @@ class EngineLoop:
         while not self._closing.is_set():
             # Cleared first: a bell during the work means another round.
             self._wake.clear()
+            self.rung, self._bell = self._bell, False
             try:
                 while self._work() and not self._closing.is_set():
                     failures = 0

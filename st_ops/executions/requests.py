@@ -119,7 +119,7 @@ class Requests:
         snapshot = self._catalog.cached()
         if wish.action not in snapshot.actions:
             snapshot = self._catalog.current()
-        stored = self._commit.submit(self._prepare(snapshot, wish)).result()
+        stored = self._commit.store(self._prepare(snapshot, wish))
         return stored, stored.id == wish.id
 
     def request_many(self, wishes: Sequence[Request]) -> list[tuple[Execution, bool]]:
@@ -145,7 +145,7 @@ class Requests:
         self._commit.close()
 
     def _write(self, tx: Tx, batch: Sequence[Prepared]) -> list[Execution]:
-        # One thread writes and rings in turn, so one set of bells at a time is enough.
+        # One batch is written and rung for at a time, so one set of bells is enough.
         self._bells = Bells()
         return self._store(tx, self._catalog.current(tx), batch, self._bells)
 

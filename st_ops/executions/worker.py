@@ -145,7 +145,7 @@ class Worker:
         free = self._settings.slots - self._desk.count() + len(reports)
         if self._closing or self.membership.draining:
             free = 0
-        if not reports and (free <= 0 or not self._anything_ready()):
+        if not reports and (free <= 0 or not (self._loop.rung or self._anything_ready())):
             return False
         bells = Bells()
         # Until all that is claimed has been started.
@@ -163,17 +163,26 @@ class Worker:
             self._record_one_by_one(reports)
             return True
         self._desk.clear(reports)
-        bells.changed += [execution.id for execution in claimed]
-        bells.ring(self._bus)
-        for execution in claimed:
-            self._metrics.started.labels(execution.action).inc()
+        self._begin(claimed, bells)
         self._writer.ring([line for report in reports for line in report.lines])
         self._remove_files(obsolete)
-        for execution in claimed:
-            self._start(execution)
-        self._doubtful = False
         self._turned_at = time.monotonic()
         return free > 0 and len(claimed) == free
+
+    def _begin(self, claimed: Sequence[Execution], bells: Bells) -> None:
+        """Start what was claimed, and tell of the commit: of what runs in this thread, before it runs."""
+        inline = []
+        for execution in claimed:
+            self._metrics.started.labels(execution.action).inc()
+            if self._running.is_inline(execution):
+                inline.append(execution)
+            else:
+                self._start(execution)
+        bells.changed += [execution.id for execution in claimed]
+        bells.ring(self._bus)
+        for execution in inline:
+            self._start(execution)
+        self._doubtful = False
 
     def _take_up(self) -> None:
         """Run what was claimed in a transaction of which it was not heard that it was committed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from jsonschema import Draft4Validator
@@ -13,6 +13,7 @@ from jsonschema.exceptions import SchemaError, UnknownType, ValidationError, bes
 
 from st_ops.errors import InvalidInput
 from st_ops.expressions.masking import secret_names
+from st_ops.expressions.quick_schema import QuickCheck, compiled
 from st_ops.model.base import Object
 from st_ops.model.resources import Action
 from st_ops.model.runner_types import OVERRIDABLE, resolve
@@ -105,7 +106,7 @@ def validate(schema: Schema, values: Mapping[str, Any]) -> None:
 def validate_payload(schema: Object, payload: Object) -> None:
     """Check an event's payload against its trigger type's ``schema``. Raises InvalidInput naming the key."""
     try:
-        error = best_match(_validator(_key(schema)).iter_errors(payload))
+        error = _error(schema, payload)
     except (SchemaError, UnknownType, re.error, TypeError) as broken:
         raise InvalidInput(f"The schema itself is wrong: {broken}") from broken
     if error is not None:
@@ -123,7 +124,7 @@ def _invalid(name: str, complaint: str) -> InvalidInput:
 
 def _check(name: str, spec: Object, value: Any) -> None:
     try:
-        error = best_match(_validator(_key(spec)).iter_errors(value))
+        error = _error(spec, value)
     except (SchemaError, UnknownType, re.error, TypeError) as broken:
         raise _invalid(name, f"cannot be checked, because its schema is wrong: {broken}") from broken
     if error is not None:
@@ -148,13 +149,38 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
+class _Checks(NamedTuple):
+    quick: QuickCheck | None
+    whole: Draft4Validator
+
+
+#: By identity, with the schema itself so that the identity stays its own: looked up for every event and parameter.
+_checks: dict[int, tuple[Object, _Checks]] = {}
+_MOST_CHECKS = 10_000
+
+
+def _error(spec: Object, value: Any) -> ValidationError | None:
+    """What is most wrong with ``value``, if anything. Raises what a wrong schema makes the validator raise."""
+    kept = _checks.get(id(spec))
+    if kept is None or kept[0] is not spec:
+        if len(_checks) >= _MOST_CHECKS:
+            _checks.clear()
+        kept = _checks[id(spec)] = (spec, _checks_of(_key(spec)))
+    quick, whole = kept[1]
+    if quick is not None and quick(value):
+        return None
+    error: ValidationError | None = best_match(whole.iter_errors(value))
+    return error
+
+
 def _key(spec: Object) -> bytes:
     return orjson.dumps(spec, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
 
 
-@lru_cache(maxsize=10_000)
-def _validator(spec: bytes) -> Draft4Validator:
-    return Draft4Validator(draft4(orjson.loads(spec)))
+@lru_cache(maxsize=_MOST_CHECKS)
+def _checks_of(spec: bytes) -> _Checks:
+    schema = draft4(orjson.loads(spec))
+    return _Checks(compiled(schema), Draft4Validator(schema))
 
 
 def draft4(spec: Any) -> Any:

@@ -99,7 +99,10 @@ def emit(tx: Tx, items: Sequence[NewEvent], trace_id: str = "") -> list[Accepted
 
 
 def _instance(event: NewEvent, trace_id: str = "") -> TriggerInstance:
-    return TriggerInstance(**{**event.model_dump(), "trace_id": trace_id or event.trace_id})
+    return TriggerInstance(
+        trigger=event.trigger, payload=event.payload, delivery=event.delivery, series=event.series,
+        episode=event.episode, trace_id=trace_id or event.trace_id, trace_tag=event.trace_tag, source=event.source,
+    )  # fmt: skip
 
 
 def _store(tx: Tx, batch: Sequence[TriggerInstance]) -> list[Accepted]:

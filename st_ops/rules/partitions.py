@@ -63,7 +63,7 @@ def still_held(tx: Tx, owner: str, held: Mapping[int, int]) -> bool:
 
     Those of the beginning of the work count, not those held now: a group that was let go of meanwhile is another's.
     """
-    return all(workers.holds_lease(tx, _name(group), owner, token) for group, token in held.items())
+    return workers.holds_leases(tx, owner, {_name(group): token for group, token in held.items()})
 
 
 def _name(group: int) -> str:

@@ -1,7 +1,7 @@
 """Group commit: many callers, one transaction, so that safety is not slow.
 
-While one batch is being committed, the next gathers. A lone caller pays one commit; a hundred
-concurrent callers share one.
+While one batch is being committed, the next gathers. A lone caller pays one commit, in its own thread when it
+waits for it; a hundred concurrent callers share one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class GroupCommit(Generic[T, R]):
-    """Writes submitted items in batches from one thread of its own, which starts with the first item.
+    """Writes items in batches, one batch at a time; those submitted from a thread of its own, which the first starts.
 
     ``write`` stores a batch and answers one result per item, in order. ``after`` is called with the
     results of each batch once they are committed (to ring a bell), in the committing thread.
@@ -44,6 +44,7 @@ class GroupCommit(Generic[T, R]):
         self._most = most
         self._condition = threading.Condition()
         self._waiting: list[tuple[T, Future[R]]] = []
+        self._writing = False
         self._closed = False
         self._started = False
         self._thread = threading.Thread(target=self._run, name=f"commit-{name}", daemon=True)
@@ -62,10 +63,12 @@ class GroupCommit(Generic[T, R]):
         """Commit what was submitted, then stop. Idempotent."""
         with self._condition:
             self._closed = True
-            self._condition.notify()
+            self._condition.notify_all()
             started = self._started
         if started:
             self._thread.join()
+        with self._condition:
+            self._condition.wait_for(lambda: not self._writing)
 
     def submit(self, item: T) -> Future[R]:
         """Queue ``item``; the future resolves after the commit, or raises what its write raised.
@@ -75,22 +78,51 @@ class GroupCommit(Generic[T, R]):
         future: Future[R] = Future()
         with self._condition:
             if self._closed:
-                raise Unavailable("store", f"the {self._name} writer is closing")
+                raise self._closing()
             self._waiting.append((item, future))
             self._start()
             if len(self._waiting) == 1:
-                self._condition.notify()
+                self._condition.notify_all()
         return future
+
+    def store(self, item: T) -> R:
+        """Store ``item`` and answer its result after the commit. Raises what its write raised, and as ``submit``.
+
+        While nobody else writes, in the calling thread: two changes of thread cost as much as a small commit.
+        """
+        with self._condition:
+            if self._closed:
+                raise self._closing()
+            alone = not (self._writing or self._waiting)
+            self._writing = self._writing or alone
+        if not alone:
+            return self.submit(item).result()
+        future: Future[R] = Future()
+        try:
+            self._commit([(item, future)])
+        finally:
+            self._written()
+        return future.result()
+
+    def _written(self) -> None:
+        with self._condition:
+            self._writing = False
+            self._condition.notify_all()
+
+    def _closing(self) -> Unavailable:
+        return Unavailable("store", f"the {self._name} writer is closing")
 
     def _run(self) -> None:
         while True:
             with self._condition:
-                while not self._waiting and not self._closed:
+                while self._writing or not (self._waiting or self._closed):
                     self._condition.wait()
                 if not self._waiting:
                     return
                 batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                self._writing = True
             self._commit(batch)
+            self._written()
 
     def _commit(self, batch: list[tuple[T, Future[R]]]) -> None:
         try:

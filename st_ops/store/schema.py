@@ -76,7 +76,7 @@ event = Table(
     Column("trace_tag", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("repeats", Integer, nullable=False),
-    _where("ix_event_pending", ("partition", "seq"), PENDING),
+    _where("ix_event_pending", ("seq", "partition"), PENDING),
     Index("ix_event_trigger", "trigger", "seq"),
     Index("ix_event_occurrence_time", "occurrence_time"),
 )

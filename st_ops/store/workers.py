@@ -7,7 +7,7 @@ comparisons use the database's clock.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, select, text, update
@@ -60,10 +60,14 @@ def get(tx: Tx, worker_id: str) -> Worker | None:
     return None if row is None else Worker.model_validate(dict(row))
 
 
+_REGISTERED = (
+    select(worker.c.id).where(worker.c.id == bindparam("id")).with_for_update(read=True, key_share=True)
+)
+
+
 def is_registered(tx: Tx, worker_id: str) -> bool:
     """Whether the worker is one of the living; until the commit nobody can declare it lost."""
-    query = select(worker.c.id).where(worker.c.id == worker_id).with_for_update(read=True, key_share=True)
-    return tx.execute(query).first() is not None
+    return tx.execute(_REGISTERED, {"id": worker_id}).first() is not None
 
 
 def find(tx: Tx, kind: str | None = None) -> list[Worker]:
@@ -174,10 +178,19 @@ def take_lease(tx: Tx, name: str, owner: str, seconds: float) -> int | None:
     return token
 
 
-def holds_lease(tx: Tx, name: str, owner: str, token: int) -> bool:
-    """True when ``owner`` still holds the lease with this token; the row stays locked until the commit."""
-    query = select(lease.c.name).where(lease.c.name == name, lease.c.owner == owner, lease.c.token == token)
-    return tx.execute(query.with_for_update()).first() is not None
+#: In one order everywhere, so that two engines that hold some of each other's never wait for one another.
+_HELD_LEASES = (
+    select(lease.c.name, lease.c.token)
+    .where(lease.c.owner == bindparam("owner"), lease.c.name.in_(bindparam("names", expanding=True)))
+    .order_by(lease.c.name)
+    .with_for_update()
+)
+
+
+def holds_leases(tx: Tx, owner: str, tokens: Mapping[str, int]) -> bool:
+    """True when ``owner`` still holds every one of these leases with its token; they stay locked until the commit."""
+    rows = tx.execute(_HELD_LEASES, {"owner": owner, "names": list(tokens)})
+    return {row.name: row.token for row in rows} == dict(tokens)
 
 
 def leases(tx: Tx, prefix: str) -> dict[str, str]:

@@ -380,8 +380,8 @@ def test_a_lease_is_held_by_one_until_it_lapses_and_its_token_grows(store: Datab
         assert workers.take_lease(tx, "rules/1", two, 15) is None
         assert workers.take_lease(tx, "rules/1", one, -1) == 1
         assert workers.take_lease(tx, "rules/1", two, 15) == 2
-        assert workers.holds_lease(tx, "rules/1", one, 1) is False
-        assert workers.holds_lease(tx, "rules/1", two, 2) is True
+        assert workers.holds_leases(tx, one, {"rules/1": 1}) is False
+        assert workers.holds_leases(tx, two, {"rules/1": 2}) is True
         assert workers.leases(tx, "rules/") == {"rules/1": two}
         workers.release_leases(tx, two)
         assert workers.leases(tx, "rules/") == {}
@@ -493,6 +493,48 @@ def test_one_bad_item_does_not_fail_its_neighbours(store: Database) -> None:
     with pytest.raises(ValueError, match="three"):
         futures[3].result(10)
     commit.close()
+
+
+def test_who_waits_alone_writes_in_its_own_thread(store: Database) -> None:
+    threads = []
+
+    def write(tx: object, items: object) -> list[int]:
+        threads.append(threading.current_thread())
+        assert isinstance(items, list)
+        if 3 in items:
+            raise ValueError("three")
+        return [item * 2 for item in items]
+
+    commit: GroupCommit[int, int] = GroupCommit("test", store, write)
+    assert commit.store(1) == 2
+    assert threads == [threading.current_thread()]
+    with pytest.raises(ValueError, match="three"):
+        commit.store(3)
+    assert commit.store(2) == 4
+    commit.close()
+    with pytest.raises(Unavailable):
+        commit.store(4)
+
+
+def test_batches_are_written_one_after_the_other_whoever_writes_them(store: Database) -> None:
+    under_way = threading.Lock()
+    batches: list[int] = []
+
+    def write(tx: object, items: object) -> list[int]:
+        assert isinstance(items, list)
+        assert under_way.acquire(blocking=False)
+        batches.append(len(items))
+        under_way.release()
+        return items
+
+    commit: GroupCommit[int, int] = GroupCommit("test", store, write)
+    with ThreadPoolExecutor(16) as pool:
+        stored_ones = [pool.submit(commit.store, number) for number in range(0, 200, 2)]
+        submitted = [pool.submit(commit.submit, number) for number in range(1, 200, 2)]
+        answers = [one.result(10) for one in stored_ones] + [one.result(10).result(10) for one in submitted]
+    commit.close()
+    assert sorted(answers) == list(range(200))
+    assert sum(batches) == 200
 
 
 def test_what_fails_halfway_leaves_nothing(store: Database) -> None:
