@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from jsonschema import Draft4Validator
 
+from st_ops.expressions.parameter_schema import draft4
 from st_ops.model.base import Object
 from st_ops.model.resources import Pack
 from st_ops.packs.metadata_keys import type_name
@@ -20,9 +21,6 @@ from st_ops.packs.yaml_lines import Document, read
 
 #: ``{{ st2kv.system.name }}``, with an optional ``| decrypt_kv``, anywhere in a text.
 _REFERENCE = re.compile(r"\{\{\s*st2kv\.(system|user)\.([\w.:\-]+?)\s*(\|\s*decrypt_kv\s*)?\}\}")
-
-#: What is shown in place of a secret.
-MASK = "********"
 
 
 class Lookup(Protocol):
@@ -201,68 +199,6 @@ def _fault_of(error: Any) -> Fault:
     if error.schema.get("secret") is True:
         return Fault(keys, f"The value (secret) does not fit '{error.validator}: {error.validator_value}'.")
     return Fault(keys, f"{error.message}.")
-
-
-def draft4(schema: Any) -> Any:
-    """StackStorm's dialect as draft 4: ``required: true`` on properties becomes the object's list of names."""
-    if not isinstance(schema, dict):
-        return schema
-    plain = {key: _draft4_part(key, value) for key, value in schema.items() if key != "required"}
-    properties = schema.get("properties")
-    names = [
-        n for n, item in (properties or {}).items() if isinstance(item, dict) and item.get("required") is True
-    ]
-    if isinstance(schema.get("required"), list):
-        names = sorted({*names, *schema["required"]})
-    if names:
-        plain["required"] = names
-    return plain
-
-
-def _draft4_part(key: str, value: Any) -> Any:
-    if key in ("properties", "patternProperties", "definitions") and isinstance(value, dict):
-        return {name: draft4(item) for name, item in value.items()}
-    if key in ("items", "additionalItems", "additionalProperties", "not"):
-        return [draft4(item) for item in value] if isinstance(value, list) else draft4(value)
-    if key in ("allOf", "anyOf", "oneOf") and isinstance(value, list):
-        return [draft4(item) for item in value]
-    return value
-
-
-def masked(schema: Mapping[str, Object], values: Object) -> Object:
-    """``values`` with every secret shown as ``********``: for people and the API."""
-    return {key: _masked(schema.get(key, {}), value) for key, value in values.items()}
-
-
-def _masked(schema: Object, value: Any) -> Any:
-    if schema.get("secret") is True and value not in (None, ""):
-        return MASK
-    if isinstance(value, dict):
-        return {key: _masked(schema_of_property(schema, str(key)), item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(_schema_of_item(schema, index), item) for index, item in enumerate(value)]
-    return value
-
-
-def secrets_of(schema: Mapping[str, Object], values: Object) -> Iterator[str]:
-    """The texts of all secret values, for masking them where they turn up."""
-    for key, value in values.items():
-        yield from _secrets(schema.get(key, {}), value)
-
-
-def _secrets(schema: Object, value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _secrets({**schema_of_property(schema, str(key)), **_inherited(schema)}, item)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _secrets({**_schema_of_item(schema, index), **_inherited(schema)}, item)
-    elif schema.get("secret") is True and value not in (None, ""):
-        yield str(value)
-
-
-def _inherited(schema: Object) -> Object:
-    return {"secret": True} if schema.get("secret") is True else {}
 
 
 def _problems(path: Path, pack: Pack, document: Document | None, faults: list[Fault]) -> list[Problem]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from st_ops.expressions.masking import secret_values
 from st_ops.expressions.sandbox import Explaining
 from st_ops.packs.catalog import Catalog
-from st_ops.packs.config import Lookup, config_file, resolve_config, secrets_of
+from st_ops.packs.config import Lookup, config_file, resolve_config
 
 log = logging.getLogger(__name__)
 
@@ -86,4 +87,4 @@ class Configs:
             for problem in problems:
                 log.warning("%s", problem)
         values = PackConfig(ref, self.file(ref), config.values)
-        return _Kept(values, tuple(secrets_of(pack.config_schema, config.values)), until)
+        return _Kept(values, tuple(secret_values(pack.config_schema, config.values)), until)

@@ -12,11 +12,11 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from st_ops.errors import NotFound, UserError
+from st_ops.expressions.masking import secret_values
 from st_ops.model.base import split_ref
 from st_ops.model.events import trigger_ref_for
 from st_ops.model.resources import Pack, SensorType
 from st_ops.packs.catalog import Snapshot
-from st_ops.packs.config import secrets_of
 
 #: A trigger as add_trigger receives it: id, uid, ref, name, pack, type, parameters (StackStorm 1.5).
 Trigger = dict[str, Any]
@@ -68,7 +68,7 @@ class Planner:
         identity = json.dumps([job, code], sort_keys=True, default=str)
         return Plan(
             ref=ref, interpreter=interpreter, pack_path=pack.path, job=job,
-            secrets=frozenset(secrets_of(pack.config_schema, config)),
+            secrets=frozenset(secret_values(pack.config_schema, config)),
             stamp=hashlib.sha256(identity.encode()).hexdigest(),
         )  # fmt: skip
 

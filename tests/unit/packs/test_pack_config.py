@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from st_ops.model.resources import Pack
-from st_ops.packs.config import draft4, masked, resolve_config, secrets_of, with_defaults
+from st_ops.packs.config import resolve_config, with_defaults
 
 SCHEMA: dict[str, dict[str, Any]] = {
     "url": {"type": "string", "required": True},
@@ -96,28 +96,6 @@ def test_without_a_file_there_are_the_defaults_and_a_word_about_what_is_missing(
     config = resolve[0](None)
     assert config.values["port"] == 8080
     assert "needs the key 'url'" in config.problems[0].message
-
-
-def test_secrets_are_masked_and_can_be_listed():
-    values = {"token": "t", "nested": {"deep": True, "key": "k"}, "url": "u"}
-    assert masked(SCHEMA, values) == {
-        "token": "********",
-        "nested": {"deep": True, "key": "********"},
-        "url": "u",
-    }
-    assert sorted(secrets_of(SCHEMA, values)) == ["k", "t"]
-
-
-def test_the_dialect_becomes_draft_4():
-    schema = {
-        "type": "object",
-        "properties": {"a": {"type": "string", "required": True}, "b": {"required": False}},
-    }
-    assert draft4(schema) == {
-        "type": "object",
-        "properties": {"a": {"type": "string"}, "b": {}},
-        "required": ["a"],
-    }
 
 
 def test_pattern_properties_and_additional_properties_bring_defaults():
