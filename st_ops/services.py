@@ -21,6 +21,7 @@ from st_ops.executions.jobs import Jobs
 from st_ops.executions.lifecycle import Lifecycle
 from st_ops.executions.limits import Limits
 from st_ops.executions.lost import Reaper
+from st_ops.executions.orders import Orders
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.requests import Requests
 from st_ops.executions.retention import Retention
@@ -114,6 +115,7 @@ class Platform:
         self.requests = Requests(
             self.database, self.bus, self.catalog, self.lifecycle, self.parameters, self.limits
         )
+        self.orders = Orders(self.database, self.bus, self.lifecycle)
         self.inquiries = Inquiries(
             self.database, self.bus, self.lifecycle, self.box, settings.bus.sweep_seconds
         )
@@ -163,9 +165,9 @@ class Platform:
 
         return ApiServices(
             settings=self.settings, database=self.database, bus=self.bus, catalog=self.catalog, intake=self.intake,
-            requests=self.requests, tokens=self.tokens, key_values=self.key_values, box=self.box, packs=self.registrar,
-            test_rule=test_rule, metrics=self.metrics, sources=SOURCES, artifacts=self.artifacts,
-            inquiries=self.inquiries,
+            requests=self.requests, orders=self.orders, tokens=self.tokens, key_values=self.key_values, box=self.box,
+            packs=self.registrar, test_rule=test_rule, metrics=self.metrics, sources=SOURCES,
+            artifacts=self.artifacts, inquiries=self.inquiries,
         )  # fmt: skip
 
     def _enter(self, stack: ExitStack, part: Part) -> None:
@@ -225,6 +227,7 @@ class Platform:
             sweep,
             self.metrics,
         )
+        self.requests.hand_to(self.worker)
         reaper = Reaper(self.database, self.bus, self.lifecycle, lease_seconds=settings.lease_seconds)
         return [_Closing(runners.close), rooms, writer, self.worker, reaper, self.inquiries]
 

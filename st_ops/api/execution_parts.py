@@ -78,7 +78,7 @@ def resolve(services: Services, caller: Caller, execution_id: str, body: Resolut
         raise Forbidden(f"Only '{entry.user}' or an administrator may say how execution {entry.id} ended.")
     if caller.execution_id:
         raise Forbidden("The token of a running action cannot say how an execution ended.")
-    done = services.requests.resolve(entry.id, Status(body.outcome), caller.user, body.why, body.result)
+    done = services.orders.resolve(entry.id, Status(body.outcome), caller.user, body.why, body.result)
     return Json(shaped(services, done))
 
 

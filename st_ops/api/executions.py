@@ -241,7 +241,7 @@ def change_status(services: Services, caller: Caller, execution_id: str, body: S
             f"'status' is '{body.status}'; ask for pausing, resuming or canceling.", where="status"
         )
     entry = _resolve(services, execution_id)
-    return Json(shaped(services, getattr(services.requests, asked)(entry.id, caller.user)))
+    return Json(shaped(services, getattr(services.orders, asked)(entry.id, caller.user)))
 
 
 @router.delete("/executions/{execution_id}")
@@ -249,7 +249,7 @@ def cancel_execution(services: Services, caller: Caller, execution_id: str) -> R
     """Cancel: 200 with the execution, or with a ``faultstring`` when it is over already (StackStorm's answer)."""
     entry = _resolve(services, execution_id)
     try:
-        return Json(shaped(services, services.requests.cancel(entry.id, caller.user)))
+        return Json(shaped(services, services.orders.cancel(entry.id, caller.user)))
     except IllegalMove:
         return Json(
             {"faultstring": f"Execution {entry.id} is {entry.status}; it cannot be canceled any more."}

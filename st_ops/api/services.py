@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from st_ops.artifacts.keeping import Artifacts
 from st_ops.bus.interface import Bus
+from st_ops.executions.orders import Orders
 from st_ops.executions.requests import Requests
 from st_ops.intake.accept import Intake
 from st_ops.metrics import Metrics
@@ -74,6 +75,7 @@ class ApiServices:
     catalog: Catalog
     intake: Intake
     requests: Requests
+    orders: Orders
     tokens: Tokens
     key_values: KeyValues
     box: SecretBox

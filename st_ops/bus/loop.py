@@ -17,17 +17,31 @@ log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 10.0
 
 
+def _heeds_all(_bell: Bell) -> bool:
+    return True
+
+
 class EngineLoop:
     """One thread that calls ``work`` until it answers False, whenever a bell of ``topics`` rings and at every sweep."""
 
     def __init__(
-        self, name: str, bus: Bus, topics: Sequence[Topic], work: Callable[[], bool], sweep_seconds: float
+        self,
+        name: str,
+        bus: Bus,
+        topics: Sequence[Topic],
+        work: Callable[[], bool],
+        sweep_seconds: float,
+        *,
+        heeds: Callable[[Bell], bool] = _heeds_all,
     ) -> None:
-        """``work`` does one batch and answers whether it is worth calling again at once."""
+        """``work`` does one batch and answers whether it is worth calling again at once. Only bells that ``heeds``
+        says yes to wake it.
+        """
         self._name = name
         self._bus = bus
         self._topics = topics
         self._work = work
+        self._heeds = heeds
         self._sweep_seconds = sweep_seconds
         self._wake = threading.Event()
         #: A bell rang before the present round began: there should be something to do.
@@ -59,8 +73,9 @@ class EngineLoop:
         self._wake.set()
 
     def _rung(self, bell: Bell) -> None:
-        self._bell = True
-        self._wake.set()
+        if self._heeds(bell):
+            self._bell = True
+            self._wake.set()
 
     def _run(self) -> None:
         failures = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from st_ops.model.artifacts import Artifact
@@ -84,6 +84,11 @@ class Desk:
     def count(self) -> int:
         """How many that are."""
         return len(self._running)
+
+    def has_all(self, identifiers: Collection[str]) -> bool:
+        """True when every one of these, and there are any, lies here."""
+        with self._lock:
+            return bool(identifiers) and all(identifier in self._running for identifier in identifiers)
 
     def at_work(self) -> int:
         """How many of them have not ended."""

@@ -1,4 +1,4 @@
-"""Requesting executions, and asking running ones to cancel, pause or resume: the one door for both."""
+"""Requesting executions: the one door for everybody who wants an action run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import Field
 
 from st_ops.bus.interface import Bus
-from st_ops.errors import ExpressionError, IllegalMove, InvalidInput, NotFound, UserError
+from st_ops.errors import ExpressionError, InvalidInput, UserError
 from st_ops.executions.at_limit import when_full
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.limits import Limits
 from st_ops.executions.parameters import ParameterRendering
+from st_ops.executions.passing import IdleWorker
 from st_ops.executions.placement import place
 from st_ops.executions.probes import probe_parameters
 from st_ops.executions.requirements import held_back
@@ -31,7 +32,7 @@ from st_ops.model.status import Status
 from st_ops.packs.catalog import Catalog, Snapshot
 from st_ops.store import executions, rates, run_keys, slots
 from st_ops.store.database import Database, Tx
-from st_ops.store.executions import Move, cancel_moves
+from st_ops.store.executions import Move
 from st_ops.store.group_commit import GroupCommit
 
 
@@ -101,14 +102,21 @@ class Requests:
         self._limits = limits
         self._bells = Bells()
         self._commit: GroupCommit[Prepared, Execution] = GroupCommit(
-            "requests", database, self._write, self._ring
+            "requests", database, self._write, self._ring, failed=self._forget
         )
+        self._worker: IdleWorker | None = None
+        #: What the worker took in the transaction under way.
+        self._taken: Sequence[Execution] = ()
         self._database = database
         self._bus = bus
         self._catalog = catalog
         self._lifecycle = lifecycle
         self._parameters = parameters
         lifecycle.probe_through(self._probe_in)
+
+    def hand_to(self, worker: IdleWorker) -> None:
+        """Let this worker take lone requests while it is idle."""
+        self._worker = worker
 
     def request(self, wish: Request) -> tuple[Execution, bool]:
         """Store one execution and ring; answers it and whether it is new (False: the run key had it already).
@@ -147,10 +155,22 @@ class Requests:
     def _write(self, tx: Tx, batch: Sequence[Prepared]) -> list[Execution]:
         # One batch is written and rung for at a time, so one set of bells is enough.
         self._bells = Bells()
-        return self._store(tx, self._catalog.current(tx), batch, self._bells)
+        stored = self._store(tx, self._catalog.current(tx), batch, self._bells)
+        if self._worker is not None and len(batch) == 1 and self._bells.requested:
+            self._taken = self._worker.take(tx)
+        return stored
 
     def _ring(self, stored: Sequence[Execution]) -> None:
-        self._bells.ring(self._bus)
+        taken, self._taken = self._taken, ()
+        if self._worker is not None and taken:
+            self._worker.begin(taken, self._bells)
+        else:
+            self._bells.ring(self._bus)
+
+    def _forget(self) -> None:
+        if self._worker is not None and self._taken:
+            self._worker.forget()
+        self._taken = ()
 
     def request_in(self, tx: Tx, wishes: Sequence[Request], bells: Bells) -> list[Execution]:
         """Likewise within the caller's transaction, for engines; the caller rings ``bells`` after its commit.
@@ -331,63 +351,3 @@ class Requests:
         noted = {**lost.context, PROBED_BY: {"execution_id": wish.id, "action": ref}}
         executions.set_context(tx, lost.id, noted)
         self.request_in(tx, [wish], bells)
-
-    def resolve(
-        self, execution_id: str, status: Status, user: str, why: str, result: Any = None
-    ) -> Execution:
-        """A person says how an execution ended whose outcome is not known: succeeded or failed.
-
-        Raises NotFound, and IllegalMove when it is neither abandoned nor pending, or ``status`` is another.
-        """
-        wish = Move(
-            execution_id=execution_id, status=status, actor=user, reason=why, result=result, resolves=True, final=True
-        )  # fmt: skip
-        return self._ask(execution_id, [wish])
-
-    def cancel(self, execution_id: str, user: str) -> Execution:
-        """Ask an execution to stop: canceled at once when nothing runs yet, else canceling.
-
-        A workflow's engine then cancels its tasks. Raises NotFound, and IllegalMove when it is over.
-        """
-        return self._ask(execution_id, cancel_moves(execution_id, user, f"canceled by {user}"))
-
-    def pause(self, execution_id: str, user: str) -> Execution:
-        """Ask a workflow to start no further tasks. Raises NotFound, InvalidInput for a plain action, IllegalMove."""
-        self._only_workflows(execution_id, "paused")
-        wish = Move(execution_id=execution_id, status=Status.PAUSING, actor=user, reason=f"paused by {user}")
-        return self._ask(execution_id, [wish])
-
-    def resume(self, execution_id: str, user: str) -> Execution:
-        """Let a paused workflow go on. Raises NotFound, InvalidInput for a plain action, IllegalMove."""
-        self._only_workflows(execution_id, "resumed")
-        wish = Move(
-            execution_id=execution_id, status=Status.RESUMING, actor=user, reason=f"resumed by {user}"
-        )
-        return self._ask(execution_id, [wish])
-
-    def _only_workflows(self, execution_id: str, what: str) -> None:
-        with self._database.read() as tx:
-            found = executions.get(tx, execution_id, result=False)
-        if found is not None and found.queue != WORKFLOW_QUEUE:
-            raise InvalidInput(
-                f"Execution {execution_id} runs '{found.action}', which is no workflow; only workflows can be {what}."
-            )
-
-    def _ask(self, execution_id: str, choices: Sequence[Move]) -> Execution:
-        """Make the first of the moves that is legal."""
-        bells = Bells()
-        with self._database.write() as tx:
-            done = []
-            for choice in choices:
-                done = self._lifecycle.move_in(tx, [choice], bells)
-                if not done[0].refused:
-                    break
-            found = executions.get(tx, execution_id)
-        if found is None:
-            raise NotFound("execution", execution_id)
-        if done[0].refused:
-            raise IllegalMove(execution_id, found.status, choices[-1].status)
-        if found.queue == WORKFLOW_QUEUE and execution_id not in bells.canceling:
-            bells.canceling.append(execution_id)
-        bells.ring(self._bus)
-        return found

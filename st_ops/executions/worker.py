@@ -72,7 +72,9 @@ class Worker:
         #: Held from a claim until all that was claimed lies on the desk.
         self._turning = threading.Lock()
         self._pool = ThreadPoolExecutor(settings.slots, thread_name_prefix="slot")
-        self._loop = EngineLoop("worker", bus, [Topic.EXECUTION_REQUESTED], self._turn, sweep_seconds)
+        self._loop = EngineLoop(
+            "worker", bus, [Topic.EXECUTION_REQUESTED], self._turn, sweep_seconds, heeds=self._is_news
+        )
         self.membership = Membership(
             database, kind="runner", settings=settings, on_beat=_nothing, on_lost=self._lose
         )
@@ -137,6 +139,40 @@ class Worker:
         self._rest()
         with self._turning:
             return self._record_and_claim()
+
+    def _is_news(self, bell: Bell) -> bool:
+        """False for a bell about nothing but what this worker has taken already."""
+        return bell.missed or not self._desk.has_all(bell.ids)
+
+    # --- claiming in passing: see passing.IdleWorker ---
+
+    def take(self, tx: Tx) -> Sequence[Execution]:
+        """Claim in a transaction that stores a request, if idle: nothing runs, and no turn is under way."""
+        if not self._turning.acquire(blocking=False):
+            return ()
+        taken: Sequence[Execution] = ()
+        try:
+            if not (self._closing or self._doubtful or self._desk.count() or self.membership.draining):
+                # Until all that is claimed has been started.
+                self._doubtful = True
+                taken = self._claim(tx, self._settings.slots)
+                self._doubtful = bool(taken)
+        finally:
+            if not taken:
+                self._turning.release()
+        return taken
+
+    def begin(self, taken: Sequence[Execution], bells: Bells) -> None:
+        """Run what ``take`` answered: its transaction is committed."""
+        try:
+            self._begin(taken, bells)
+        finally:
+            self._turning.release()
+
+    def forget(self) -> None:
+        """Find out about what ``take`` answered: its transaction may be committed or not."""
+        self._turning.release()
+        self._loop.wake()
 
     def _record_and_claim(self) -> bool:
         if self._doubtful:

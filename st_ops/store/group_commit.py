@@ -35,12 +35,15 @@ class GroupCommit(Generic[T, R]):
         write: Callable[[Tx, Sequence[T]], Sequence[R]],
         after: Callable[[Sequence[R]], None] | None = None,
         *,
+        failed: Callable[[], None] | None = None,
         most: int = 1000,
     ) -> None:
+        """``failed`` is called when a batch was not committed, or it is not known whether it was."""
         self._name = name
         self._database = database
         self._write = write
         self._after = after
+        self._failed = failed
         self._most = most
         self._condition = threading.Condition()
         self._waiting: list[tuple[T, Future[R]]] = []
@@ -129,6 +132,8 @@ class GroupCommit(Generic[T, R]):
             with self._database.write() as tx:
                 results = self._write(tx, [item for item, _ in batch])
         except Exception as exc:  # noqa: BLE001 - the edge of the committing loop: the failure goes to the callers
+            if self._failed is not None:
+                self._failed()
             if len(batch) == 1 or isinstance(exc, Unavailable):
                 for _, future in batch:
                     future.set_exception(exc)

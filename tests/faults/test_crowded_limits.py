@@ -56,7 +56,7 @@ class Crowd:
 
     def _cancel(self, dice: random.Random, hand: Hand) -> None:
         try:
-            self._bench.platform.requests.cancel(dice.choice(self.asked), "ada")
+            self._bench.platform.orders.cancel(dice.choice(self.asked), "ada")
         except (IllegalMove, IndexError):
             return
 

@@ -170,7 +170,7 @@ def test_whoever_heeds_no_signal_is_killed_at_its_timeout_and_when_canceled(stag
     waiting = stages.ask(DEAF, parameters={"timeout": 60})
     eventually(lambda: printed(stages, waiting) == "deaf\n")
     asked_at = time.monotonic()
-    stages.platform.requests.cancel(waiting.id, "ada")
+    stages.platform.orders.cancel(waiting.id, "ada")
     (over,) = stages.ended(waiting)
     assert over.status is Status.CANCELED
     # Within the five seconds of DESIGN 4; the grace period is one here.

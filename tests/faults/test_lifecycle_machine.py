@@ -150,7 +150,7 @@ class Lifecycles(RuleBasedStateMachine):
     def cancel(self, which: int, heeded: bool) -> None:
         known = list(self.bench.all())
         if known:
-            self._as_person(self.bench.platform.requests.cancel, known[which % len(known)])
+            self._as_person(self.bench.platform.orders.cancel, known[which % len(known)])
         if heeded:
             for hand in self.hands:
                 self._heed(hand)
@@ -158,9 +158,9 @@ class Lifecycles(RuleBasedStateMachine):
     @precondition(lambda self: self._flows())
     @rule(which=WHICH, pausing=st.booleans())
     def pause_or_resume(self, which: int, pausing: bool) -> None:
-        requests = self.bench.platform.requests
+        orders = self.bench.platform.orders
         flow = self._flows()[which % len(self._flows())]
-        self._as_person(requests.pause if pausing else requests.resume, flow)
+        self._as_person(orders.pause if pausing else orders.resume, flow)
 
     # --- working ---
 
@@ -306,7 +306,7 @@ class Lifecycles(RuleBasedStateMachine):
         bench.reap()
         bench.sweep()
         for flow in self._flows():
-            self._as_person(bench.platform.requests.resume, flow)
+            self._as_person(bench.platform.orders.resume, flow)
         bench.conduct()
         for hand in self.hands:
             for run in bench.claim(hand, 50):

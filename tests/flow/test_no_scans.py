@@ -106,7 +106,7 @@ def _work(platform: Platform) -> None:
         Request(action="core.local", parameters={"cmd": "sleep 60"}, user="me")
     )
     eventually(lambda: _found(platform, lasting).status == "running")
-    platform.requests.cancel(lasting.id, "me")
+    platform.orders.cancel(lasting.id, "me")
     for one in (failing, lasting):
         eventually(lambda one=one: _found(platform, one).end_timestamp)  # type: ignore[misc]
     eventually(lambda: _count(platform, "action = 'walk.chain' AND status = 'succeeded'") == 5, 30)

@@ -19,6 +19,7 @@ from st_ops.bus.kombu_bus import KombuBus
 from st_ops.executions.inquiries import Inquiries
 from st_ops.executions.lifecycle import Lifecycle
 from st_ops.executions.limits import Limits
+from st_ops.executions.orders import Orders
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.requests import Requests
 from st_ops.expressions.jinja import Templates
@@ -145,6 +146,7 @@ class ApiStage:
                 catalog=self.catalog,
                 intake=self.intake,
                 requests=self.requests,
+                orders=Orders(self.database, self.bus, self.lifecycle),
                 tokens=self.tokens,
                 key_values=self.key_values,
                 box=self.box,

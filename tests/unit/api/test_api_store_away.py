@@ -18,6 +18,7 @@ from st_ops.bus.kombu_bus import KombuBus
 from st_ops.executions.inquiries import Inquiries
 from st_ops.executions.lifecycle import Lifecycle
 from st_ops.executions.limits import Limits
+from st_ops.executions.orders import Orders
 from st_ops.executions.parameters import ParameterRendering
 from st_ops.executions.requests import Requests
 from st_ops.expressions.jinja import Templates
@@ -49,7 +50,7 @@ def token_and_app(tmp_path: Path) -> Iterator[tuple[str, FastAPI]]:
         requests = Requests(database, bus, catalog, lifecycle, parameters, limits)
         services = ApiServices(
             settings=Settings(home=tmp_path), database=database, bus=bus, catalog=catalog, intake=intake,
-            requests=requests, tokens=tokens, key_values=key_values, box=box,
+            requests=requests, orders=Orders(database, bus, lifecycle), tokens=tokens, key_values=key_values, box=box,
             packs=Registrar(database, bus, []), test_rule=lambda rule, instance: {},
             artifacts=Artifacts(ArtifactSettings(), tmp_path), inquiries=Inquiries(database, bus, lifecycle, box, 60),
         )  # fmt: skip

@@ -53,7 +53,7 @@ def test_a_canceled_container_is_removed(stages: Stages, engine: FakeEngine):
     waiting = stages.ask("t.contained", parameters={"cmd": "while :; do sleep 0.1; done"})
     eventually(lambda: engine.containers)
 
-    stages.platform.requests.cancel(waiting.id, "ada")
+    stages.platform.orders.cancel(waiting.id, "ada")
 
     (over,) = stages.ended(waiting)
     assert over.status is Status.CANCELED

@@ -167,7 +167,7 @@ def test_a_question_that_nobody_answers_lapses_and_its_workflow_goes_on(
 
 def test_a_canceled_workflow_takes_its_question_back(stages: Stages):
     workflow, question = asked(stages)
-    stages.platform.requests.cancel(workflow.id, "ann")
+    stages.platform.orders.cancel(workflow.id, "ann")
     assert [entry.status for entry in stages.ended(workflow, question)] == [Status.CANCELED] * 2
 
 

@@ -110,7 +110,7 @@ def test_a_key_template_limits_each_value_apart(start: Start) -> None:
     second = stages.ask("t.a", parameters={"host": "one"})
     assert second.status is Status.DELAYED
     assert "waits for a slot of 'deploy one' (limit 1)" in stages.get(second.id).reason
-    stages.platform.requests.cancel(first.id, "ada")
+    stages.platform.orders.cancel(first.id, "ada")
     stages.reached(second, Status.RUNNING)
     assert stages.verbs(second) == ["requested", "requested", "running"]
 
@@ -167,7 +167,7 @@ def test_stackstorms_attribute_policy_counts_equal_values_only(start: Start) -> 
     stages.reached(first, Status.RUNNING)
     stages.reached(other, Status.RUNNING)
     assert stages.get(same.id).status is Status.DELAYED
-    stages.platform.requests.cancel(same.id, "ada")
+    stages.platform.orders.cancel(same.id, "ada")
     assert stages.get(same.id).status is Status.CANCELED
 
 

@@ -132,7 +132,7 @@ def test_a_probe_without_an_answer_leaves_the_run_abandoned(start: Start, probe:
     (ended,) = stages.ended(entry)
     assert ended.status is Status.ABANDONED
     assert reason in ended.reason
-    resolved = stages.platform.requests.resolve(entry.id, Status.SUCCEEDED, "ada", "I saw it", {"id": 1})
+    resolved = stages.platform.orders.resolve(entry.id, Status.SUCCEEDED, "ada", "I saw it", {"id": 1})
     assert (resolved.status, resolved.reason, resolved.result) == (Status.SUCCEEDED, "I saw it", {"id": 1})
     assert reasons(stages, entry)[-1] == ("ada", "succeeded", "I saw it")
 
@@ -142,13 +142,13 @@ def test_a_run_whose_probe_is_asked_can_be_canceled_or_resolved(start: Start) ->
     first = stages.ask("t.lost")
     lose(stages, first)
     stages.reached(first, Status.PENDING)
-    assert stages.platform.requests.cancel(first.id, "ada").status is Status.CANCELED
+    assert stages.platform.orders.cancel(first.id, "ada").status is Status.CANCELED
     second = stages.ask("t.lost")
     lose(stages, second)
     stages.reached(second, Status.PENDING)
-    assert stages.platform.requests.resolve(second.id, Status.FAILED, "ada", "no").status is Status.FAILED
+    assert stages.platform.orders.resolve(second.id, Status.FAILED, "ada", "no").status is Status.FAILED
     with pytest.raises(IllegalMove):
-        stages.platform.requests.resolve(second.id, Status.SUCCEEDED, "ada", "yes")
+        stages.platform.orders.resolve(second.id, Status.SUCCEEDED, "ada", "yes")
 
 
 def test_nobody_can_decide_for_another_execution_by_calling_theirs_a_probe(start: Start) -> None:

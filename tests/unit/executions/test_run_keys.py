@@ -139,7 +139,7 @@ def test_who_waits_too_long_for_what_is_required_fails_and_says_so(start: Start)
 def test_what_waits_can_be_canceled(start: Start) -> None:
     stages = start(shell("a", "true") | shell("b", "true", "require: {action: t.a}\n"))
     waiting = stages.ask("t.b", run_key="x")
-    assert stages.platform.requests.cancel(waiting.id, "ada").status is Status.CANCELED
+    assert stages.platform.orders.cancel(waiting.id, "ada").status is Status.CANCELED
     stages.ended(stages.ask("t.a", run_key="x"))
     assert stages.get(waiting.id).status is Status.CANCELED
 

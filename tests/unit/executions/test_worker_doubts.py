@@ -74,7 +74,7 @@ def test_what_was_claimed_without_an_answer_and_then_canceled_does_not_begin(
     asked = stages.ask("t.a")
     with stages.platform.database.write() as tx:
         executions.claim(tx, worker.membership.id, ["default"], (), 1)
-    stages.platform.requests.cancel(asked.id, "ada")
+    stages.platform.orders.cancel(asked.id, "ada")
     worker._doubtful = True
     (done,) = stages.ended(asked)
     assert done.status is Status.CANCELED

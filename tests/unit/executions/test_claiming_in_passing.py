@@ -1,0 +1,124 @@
+"""A lone request on an idle worker is claimed in the transaction that stores it, whatever becomes of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from st_ops.errors import Unavailable
+from st_ops.model.status import Status
+from st_ops.store import history
+from st_ops.store.database import Database, Tx
+from tests.unit.executions.platform import Stages
+from tests.waiting import eventually
+
+_ACTION = """\
+name: a
+runner_type: local-shell-cmd
+parameters:
+  cmd:
+    default: 'echo x >> "$RAN"; while [ ! -e "$GATE" ]; do sleep 0.01; done'
+"""
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    return tmp_path / "gate"
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Path:
+    return tmp_path / "ran"
+
+
+@pytest.fixture
+def given(gate: Path, ran: Path) -> dict[str, dict[str, str]]:
+    return {"env": {"GATE": str(gate), "RAN": str(ran)}}
+
+
+@pytest.fixture
+def stages(tmp_path: Path, gate: Path) -> Iterator[Stages]:
+    # Sweeps stay away: what is found here is found by what the tests do.
+    made = Stages(tmp_path, {"actions/a.yaml": _ACTION}, bus={"sweep_seconds": 60})
+    yield made
+    gate.touch()
+    made.close()
+
+
+def test_it_is_running_when_the_request_is_answered(
+    stages: Stages, gate: Path, ran: Path, given: dict[str, dict[str, str]]
+) -> None:
+    asked = stages.ask("t.a", parameters=given)
+    assert asked.status is Status.REQUESTED
+    assert stages.get(asked.id).status is Status.RUNNING
+    gate.touch()
+    (done,) = stages.ended(asked)
+    assert (done.status, done.attempt) == (Status.SUCCEEDED, 1)
+    assert stages.verbs(asked) == ["requested", "running", "succeeded"]
+    assert ran.read_text() == "x\n"
+
+
+def test_a_worker_that_runs_something_claims_in_its_own_turn(
+    stages: Stages, gate: Path, ran: Path, given: dict[str, dict[str, str]]
+) -> None:
+    first, second = stages.ask("t.a", parameters=given), stages.ask("t.a", parameters=given)
+    stages.reached(second, Status.RUNNING)
+    gate.touch()
+    assert {done.status for done in stages.ended(first, second)} == {Status.SUCCEEDED}
+    assert ran.read_text() == "x\nx\n"
+
+
+def test_a_commit_without_an_answer_is_run_once_all_the_same(
+    stages: Stages, gate: Path, ran: Path, given: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.touch()
+    write, silent_for = Database.write, ["the request"]
+
+    @contextmanager
+    def silent(database: Database) -> Iterator[Tx]:
+        with write(database) as tx:
+            yield tx
+        if silent_for:
+            raise Unavailable("store", f"the connection broke during the commit of {silent_for.pop()}")
+
+    monkeypatch.setattr(Database, "write", silent)
+    with pytest.raises(Unavailable, match="broke"):
+        stages.ask("t.a", parameters=given)
+    with stages.platform.database.read() as tx:
+        (stored,) = history.find(tx, history.ExecutionFilter())
+    (done,) = stages.ended(stored)
+    assert (done.status, done.attempt) == (Status.SUCCEEDED, 1)
+    assert ran.read_text() == "x\n"
+
+
+def test_what_was_rolled_back_is_not_run_and_holds_up_nothing(
+    stages: Stages, gate: Path, ran: Path, given: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.touch()
+    write, broken = Database.write, ["the request"]
+
+    @contextmanager
+    def breaking(database: Database) -> Iterator[Tx]:
+        with write(database) as tx:
+            yield tx
+            if broken:
+                raise Unavailable("store", f"it went away before the commit of {broken.pop()}")
+
+    monkeypatch.setattr(Database, "write", breaking)
+    with pytest.raises(Unavailable, match="went away"):
+        stages.ask("t.a", parameters=given)
+    (done,) = stages.ended(stages.ask("t.a", parameters=given))
+    assert done.status is Status.SUCCEEDED
+    assert ran.read_text() == "x\n"
+
+
+def test_an_action_that_needs_no_process_is_over_without_a_sweep(stages: Stages) -> None:
+    for _ in range(5):
+        (done,) = stages.ended(stages.ask("core.noop"))
+        assert done.status is Status.SUCCEEDED
+    worker = stages.platform.worker
+    assert worker is not None
+    eventually(lambda: worker.running() == [], 10, "the desk to be empty")
