@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds a thread may hold the interpreter: short, so that a busy stage does not delay the others' answers.
 _SWITCH_SECONDS = 0.001
+#: Allocations after which Python looks for garbage in cycles: seldom, since hardly any is made here.
+_GARBAGE_THRESHOLDS = (20_000, 20, 50)
 #: Seconds that open requests (followers of a stream) get at shutdown.
 _REQUESTS_SECONDS = 3
 
@@ -70,6 +73,7 @@ def _run(
             return
         platform.open()
         stack.callback(platform.close)
+        _settle_memory()
         say(f"st-ops runs {', '.join(stages)}; Ctrl-C stops it.")
         _wait_for_signal()
 
@@ -107,7 +111,18 @@ def _host(bind: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bind, f"[{bind}]" if ":" in bind else bind)  # noqa: S104 - compared, not bound
 
 
+def _settle_memory() -> None:
+    """What is there once all is loaded stays: it is not looked through for garbage again.
+
+    Every such look would stop all threads for a tenth of a second and more.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
+
+
 def _ready(platform: Platform, url: str, say: Callable[[str], None]) -> None:
+    _settle_memory()
     platform.home.announce(url)
     say(f"st-ops is ready on {url}; the admin token is in {platform.home.token_file}")
 
