@@ -6,6 +6,7 @@ What is embedded (action, runner, rule, trigger …) is looked up only when the 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,27 @@ from st_ops.store.database import Tx
 _CAUSE = ("rule", "trigger_instance", "trigger", "trigger_type")
 
 
+class _Kind:
+    """What executions of one action have in common, made when it is wanted."""
+
+    def __init__(self, action: Action, runner: RunnerType, mask: Mask) -> None:
+        self.action = action
+        self.runner = runner
+        self._mask = mask
+
+    @functools.cached_property
+    def schema(self) -> dict[str, Any]:
+        return effective_schema(self.runner.parameters, self.action.parameters)
+
+    @functools.cached_property
+    def action_shape(self) -> dict[str, Any]:
+        return action_shape(self.action, self._mask)
+
+    @functools.cached_property
+    def runner_shape(self) -> dict[str, Any]:
+        return runner_shape(self.runner, self._mask)
+
+
 class ExecutionShapes:
     """Shapes executions within one transaction, asking the store once per page and not once per execution."""
 
@@ -36,6 +58,8 @@ class ExecutionShapes:
         self._snapshot = snapshot
         self._fields = fields
         self._mask = mask
+        #: By action and runner: a page has many executions of few actions.
+        self._kinds: dict[tuple[str, str], _Kind] = {}
 
     def one(self, entry: Execution) -> dict[str, Any]:
         """One execution."""
@@ -81,18 +105,19 @@ class ExecutionShapes:
         instance: TriggerInstance | None,
         host: dict[str, Any] | None,
     ) -> dict[str, Any]:
-        action = self._snapshot.actions.get(entry.action) or unregistered(entry)
-        runner = runner_of(entry)
+        kind = self._kind(entry)
+        parameters = functools.cache(lambda: self._mask.parameters(kind.schema, entry.parameters))
+        context = functools.cache(lambda: self._context(entry))
         # Each part is made only when it is wanted: a list of states needs no parameter schemas.
         parts: dict[str, Callable[[], Any]] = {
-            "parameters": lambda: self._parameters(entry, action, runner),
-            "context": lambda: self._context(entry),
-            "result": lambda: self._mask.result(action, runner, entry.result),
+            "parameters": parameters,
+            "context": context,
+            "result": lambda: self._mask.result(kind.action, kind.runner, entry.result),
             "children": lambda: list(children),
             "log": lambda: [{"timestamp": moment, "status": status} for moment, status in log],
-            "action": lambda: action_shape(action, self._mask),
-            "runner": lambda: runner_shape(runner, self._mask),
-            "liveaction": lambda: self._liveaction(entry, action, runner, host),
+            "action": lambda: kind.action_shape,
+            "runner": lambda: kind.runner_shape,
+            "liveaction": lambda: self._liveaction(entry, kind.runner, parameters(), context(), host),
         }
         shape = plain_facts(entry)
         shape |= {name: make() for name, make in parts.items() if self._fields.wants(name)}
@@ -101,8 +126,13 @@ class ExecutionShapes:
         # Falsy attributes are left out (StackStorm's behaviour); its clients read the absence.
         return self._fields.choose({key: value for key, value in shape.items() if value or key == "id"})
 
-    def _parameters(self, entry: Execution, action: Action, runner: RunnerType) -> dict[str, Any]:
-        return self._mask.parameters(effective_schema(runner.parameters, action.parameters), entry.parameters)
+    def _kind(self, entry: Execution) -> _Kind:
+        key = (entry.action, entry.runner)
+        kind = self._kinds.get(key)
+        if kind is None:
+            action = self._snapshot.actions.get(entry.action) or unregistered(entry)
+            kind = self._kinds[key] = _Kind(action, runner_of(entry), self._mask)
+        return kind
 
     def _context(self, entry: Execution) -> dict[str, Any]:
         trace = {**(entry.context.get("trace_context") or {}), "id_": entry.trace_id}
@@ -113,15 +143,20 @@ class ExecutionShapes:
         return dict(self._mask.value(context))
 
     def _liveaction(
-        self, entry: Execution, action: Action, runner: RunnerType, host: dict[str, Any] | None
+        self,
+        entry: Execution,
+        runner: RunnerType,
+        parameters: dict[str, Any],
+        context: dict[str, Any],
+        host: dict[str, Any] | None,
     ) -> dict[str, Any]:
         return {
             "id": entry.id,
             "status": entry.status.value,
             "action": entry.action,
             "action_is_workflow": runner.is_workflow,
-            "parameters": self._parameters(entry, action, runner),
-            "context": self._context(entry),
+            "parameters": parameters,
+            "context": context,
             "callback": {},
             "runner_info": host or {},
             "notify": entry.notify,
