@@ -18,7 +18,7 @@ from benchmarks.waiting import until
 _UNFINISHED = "requested,scheduled,delayed,running"
 
 #: Seconds in which a run is not asked about.
-_UNDISTURBED = 0.01
+_UNDISTURBED = 0.015
 
 #: How often a short measurement is repeated; the median counts.
 REPEATS = 3
@@ -80,7 +80,7 @@ class Run:
 
 
 def run_to_end(
-    platform: RunningPlatform, action: str, parameters: dict[str, Any], *, pause: float = 0.004
+    platform: RunningPlatform, action: str, parameters: dict[str, Any], *, pause: float = 0.01
 ) -> Run:
     """Run it. Asked for only after a while: a poll costs the platform as much as a run, and would be measured too."""
     posted = time.time()
