@@ -64,11 +64,13 @@ def lock(tx: Tx, keys: Collection[str]) -> None:
     locks.lock(tx, Space.SLOT, keys)
 
 
+_KEYS_OF = select(slot.c.key).where(slot.c.execution_id.in_(bindparam("ids", expanding=True))).distinct()
+
+
 def lock_of(tx: Tx, identifiers: Collection[str]) -> None:
     """Likewise for the keys of these executions, which may be about to make room."""
-    if tx.dialect.name == "postgresql":
-        query = select(slot.c.key).where(slot.c.execution_id.in_(list(identifiers))).distinct()
-        lock(tx, set(tx.execute(query).scalars()))
+    if identifiers and tx.dialect.name == "postgresql":
+        lock(tx, set(tx.execute(_KEYS_OF, {"ids": list(identifiers)}).scalars()))
 
 
 def _waiting(tx: Tx, keys: Collection[str]) -> list[str]:
