@@ -120,15 +120,6 @@ class Worker:
         for identifier in bell.ids:
             self._desk.stop(identifier, "canceled")
 
-    def _stop_canceled(self) -> None:
-        """What a lost bell would have told: held executions that someone canceled."""
-        if not self._desk.count():
-            return
-        with self._database.read() as tx:
-            canceled = workers.held(tx, self.membership.id, [Status.CANCELING])
-        for entry in canceled:
-            self._desk.stop(entry.id, "canceled")
-
     def _lose(self) -> None:
         log.error("The lease of this worker lapsed; everything it ran is stopped and belongs to others now.")
         self._desk.stop_all(LOST)
@@ -221,19 +212,24 @@ class Worker:
         self._doubtful = False
 
     def _take_up(self) -> None:
-        """Run what was claimed in a transaction of which it was not heard that it was committed."""
+        """Bring the desk in line with the store: run what was claimed in a transaction of which it was not heard that
+        it was committed, and stop what somebody canceled whose bell was lost.
+        """
         with self._database.read() as tx:
             held = workers.held(tx, self.membership.id, [Status.RUNNING, Status.CANCELING])
         known = {(execution.id, execution.token) for execution in self._desk.running()}
         for execution in held:
+            canceled = execution.status is Status.CANCELING
             if (execution.id, execution.token) in known:
+                if canceled:
+                    self._desk.stop(execution.id, "canceled")
                 continue
             log.warning("Claimed unknowingly, and taken up now.", extra=facts(execution_id=execution.id))
-            if execution.status is Status.RUNNING:
-                self._start(execution)
-            else:
+            if canceled:
                 self._desk.take(execution)
                 self._desk.hand_in(Report(execution, _not_begun(execution, Status.CANCELED, "canceled")))
+            else:
+                self._start(execution)
         self._doubtful = False
 
     def _rest(self) -> None:
@@ -242,10 +238,13 @@ class Worker:
             time.sleep(rest)
 
     def _sweep(self) -> None:
-        """Once a sweep: executions whose pause before another try is over, whatever else waits with room, cancels."""
+        """Once a sweep: executions whose pause before another try is over, whatever else waits with room, and a look
+        at whether the store and the desk agree.
+        """
         if time.monotonic() >= self._swept_at + self._sweep_seconds:
             self._lifecycle.admit_waiting()
-            self._stop_canceled()
+            # A commit may come about even after a look found nothing of it.
+            self._doubtful = True
             self._swept_at = time.monotonic()
 
     def _anything_ready(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,21 +71,37 @@ def test_a_worker_that_runs_something_claims_in_its_own_turn(
     assert ran.read_text() == "x\nx\n"
 
 
+@pytest.fixture
+def break_commit(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Lets the connection to the store break once, "before" or "after" the next commit."""
+
+    def arm(when: str) -> None:
+        write, armed = Database.write, [when]
+
+        @contextmanager
+        def breaking(database: Database) -> Iterator[Tx]:
+            with write(database) as tx:
+                yield tx
+                if armed == ["before"]:
+                    raise Unavailable("store", f"it went away {armed.pop()} the commit")
+            if armed:
+                raise Unavailable("store", f"it went away {armed.pop()} the commit")
+
+        monkeypatch.setattr(Database, "write", breaking)
+
+    return arm
+
+
 def test_a_commit_without_an_answer_is_run_once_all_the_same(
-    stages: Stages, gate: Path, ran: Path, given: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+    stages: Stages,
+    gate: Path,
+    ran: Path,
+    given: dict[str, dict[str, str]],
+    break_commit: Callable[[str], None],
 ) -> None:
     gate.touch()
-    write, silent_for = Database.write, ["the request"]
-
-    @contextmanager
-    def silent(database: Database) -> Iterator[Tx]:
-        with write(database) as tx:
-            yield tx
-        if silent_for:
-            raise Unavailable("store", f"the connection broke during the commit of {silent_for.pop()}")
-
-    monkeypatch.setattr(Database, "write", silent)
-    with pytest.raises(Unavailable, match="broke"):
+    break_commit("after")
+    with pytest.raises(Unavailable, match="after the commit"):
         stages.ask("t.a", parameters=given)
     with stages.platform.database.read() as tx:
         (stored,) = history.find(tx, history.ExecutionFilter())
@@ -95,20 +111,15 @@ def test_a_commit_without_an_answer_is_run_once_all_the_same(
 
 
 def test_what_was_rolled_back_is_not_run_and_holds_up_nothing(
-    stages: Stages, gate: Path, ran: Path, given: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+    stages: Stages,
+    gate: Path,
+    ran: Path,
+    given: dict[str, dict[str, str]],
+    break_commit: Callable[[str], None],
 ) -> None:
     gate.touch()
-    write, broken = Database.write, ["the request"]
-
-    @contextmanager
-    def breaking(database: Database) -> Iterator[Tx]:
-        with write(database) as tx:
-            yield tx
-            if broken:
-                raise Unavailable("store", f"it went away before the commit of {broken.pop()}")
-
-    monkeypatch.setattr(Database, "write", breaking)
-    with pytest.raises(Unavailable, match="went away"):
+    break_commit("before")
+    with pytest.raises(Unavailable, match="before the commit"):
         stages.ask("t.a", parameters=given)
     (done,) = stages.ended(stages.ask("t.a", parameters=given))
     assert done.status is Status.SUCCEEDED
