@@ -105,7 +105,8 @@ def list_executions(
             result=fields.wants("result"),
         )  # fmt: skip
         shapes = ExecutionShapes(tx, services.catalog.current(tx), fields, mask_for(services, show_secrets))
-        return page.answer(shapes.many(found), history.count(tx, wanted))
+        total = history.count(tx, wanted, found=len(found), limit=page.limit, offset=page.offset)
+        return page.answer(shapes.many(found), total)
 
 
 _STATUSES = frozenset(status.value for status in Status)

@@ -17,7 +17,7 @@ from st_ops.expressions.parameter_schema import effective_schema
 from st_ops.model.events import TriggerInstance
 from st_ops.model.executions import HIDDEN, Execution
 from st_ops.model.identity import iso
-from st_ops.model.resources import Action
+from st_ops.model.resources import Action, Rule
 from st_ops.model.runner_types import RUNNER_TYPES, RunnerType
 from st_ops.model.status import Status
 from st_ops.packs.catalog import Snapshot
@@ -49,6 +49,69 @@ class _Kind:
         return runner_shape(self.runner, self._mask)
 
 
+class _Row:
+    """One execution, and what was looked up for it."""
+
+    def __init__(
+        self, entry: Execution, kind: _Kind, mask: Mask, children: Sequence[str],
+        log: Sequence[tuple[Any, str]], host: dict[str, Any] | None,
+    ) -> None:  # fmt: skip
+        self.entry = entry
+        self.kind = kind
+        self.children = list(children)
+        self.log = [{"timestamp": moment, "status": status} for moment, status in log]
+        self._host = host
+        self._mask = mask
+
+    @functools.cached_property
+    def parameters(self) -> dict[str, Any]:
+        return self._mask.parameters(self.kind.schema, self.entry.parameters)
+
+    @functools.cached_property
+    def context(self) -> dict[str, Any]:
+        entry = self.entry
+        trace = {**(entry.context.get("trace_context") or {}), "id_": entry.trace_id}
+        context = {"user": entry.user, **entry.context, "trace_context": trace}
+        context.pop(HIDDEN, None)
+        if entry.parent_id and "parent" not in context:
+            context["parent"] = {"execution_id": entry.parent_id}
+        return dict(self._mask.value(context))
+
+    @property
+    def result(self) -> Any:
+        return self._mask.result(self.kind.action, self.kind.runner, self.entry.result)
+
+    @property
+    def liveaction(self) -> dict[str, Any]:
+        entry = self.entry
+        return {
+            "id": entry.id,
+            "status": entry.status.value,
+            "action": entry.action,
+            "action_is_workflow": self.kind.runner.is_workflow,
+            "parameters": self.parameters,
+            "context": self.context,
+            "callback": {},
+            "runner_info": self._host or {},
+            "notify": entry.notify,
+            "start_timestamp": entry.start_timestamp or entry.created_at,
+            "end_timestamp": entry.end_timestamp,
+        }
+
+
+#: What is made only when it is wanted: a list of states needs no parameter schemas.
+_PARTS: dict[str, Callable[[_Row], Any]] = {
+    "parameters": lambda row: row.parameters,
+    "context": lambda row: row.context,
+    "result": lambda row: row.result,
+    "children": lambda row: row.children,
+    "log": lambda row: row.log,
+    "action": lambda row: row.kind.action_shape,
+    "runner": lambda row: row.kind.runner_shape,
+    "liveaction": lambda row: row.liveaction,
+}
+
+
 class ExecutionShapes:
     """Shapes executions within one transaction, asking the store once per page and not once per execution."""
 
@@ -58,8 +121,11 @@ class ExecutionShapes:
         self._snapshot = snapshot
         self._fields = fields
         self._mask = mask
+        self._parts = [(name, make) for name, make in _PARTS.items() if fields.wants(name)]
+        self._wants_cause = any(map(fields.wants, _CAUSE))
         #: By action and runner: a page has many executions of few actions.
         self._kinds: dict[tuple[str, str], _Kind] = {}
+        self._rules: dict[str, dict[str, Any]] = {}
 
     def one(self, entry: Execution) -> dict[str, Any]:
         """One execution."""
@@ -87,7 +153,7 @@ class ExecutionShapes:
         ]  # fmt: skip
 
     def _instances(self, tx: Tx, entries: Sequence[Execution]) -> dict[str, TriggerInstance]:
-        if not any(self._fields.wants(name) for name in _CAUSE):
+        if not self._wants_cause:
             return {}
         ids = {entry.trigger_instance_id for entry in entries if entry.trigger_instance_id}
         return events.get_many(tx, ids) if ids else {}
@@ -105,23 +171,9 @@ class ExecutionShapes:
         instance: TriggerInstance | None,
         host: dict[str, Any] | None,
     ) -> dict[str, Any]:
-        kind = self._kind(entry)
-        parameters = functools.cache(lambda: self._mask.parameters(kind.schema, entry.parameters))
-        context = functools.cache(lambda: self._context(entry))
-        # Each part is made only when it is wanted: a list of states needs no parameter schemas.
-        parts: dict[str, Callable[[], Any]] = {
-            "parameters": parameters,
-            "context": context,
-            "result": lambda: self._mask.result(kind.action, kind.runner, entry.result),
-            "children": lambda: list(children),
-            "log": lambda: [{"timestamp": moment, "status": status} for moment, status in log],
-            "action": lambda: kind.action_shape,
-            "runner": lambda: kind.runner_shape,
-            "liveaction": lambda: self._liveaction(entry, kind.runner, parameters(), context(), host),
-        }
-        shape = plain_facts(entry)
-        shape |= {name: make() for name, make in parts.items() if self._fields.wants(name)}
-        if any(self._fields.wants(name) for name in _CAUSE):
+        row = _Row(entry, self._kind(entry), self._mask, children, log, host)
+        shape = plain_facts(entry) | {name: make(row) for name, make in self._parts}
+        if self._wants_cause:
             shape |= self._cause(entry, instance)
         # Falsy attributes are left out (StackStorm's behaviour); its clients read the absence.
         return self._fields.choose({key: value for key, value in shape.items() if value or key == "id"})
@@ -134,39 +186,9 @@ class ExecutionShapes:
             kind = self._kinds[key] = _Kind(action, runner_of(entry), self._mask)
         return kind
 
-    def _context(self, entry: Execution) -> dict[str, Any]:
-        trace = {**(entry.context.get("trace_context") or {}), "id_": entry.trace_id}
-        context = {"user": entry.user, **entry.context, "trace_context": trace}
-        context.pop(HIDDEN, None)
-        if entry.parent_id and "parent" not in context:
-            context["parent"] = {"execution_id": entry.parent_id}
-        return dict(self._mask.value(context))
-
-    def _liveaction(
-        self,
-        entry: Execution,
-        runner: RunnerType,
-        parameters: dict[str, Any],
-        context: dict[str, Any],
-        host: dict[str, Any] | None,
-    ) -> dict[str, Any]:
-        return {
-            "id": entry.id,
-            "status": entry.status.value,
-            "action": entry.action,
-            "action_is_workflow": runner.is_workflow,
-            "parameters": parameters,
-            "context": context,
-            "callback": {},
-            "runner_info": host or {},
-            "notify": entry.notify,
-            "start_timestamp": entry.start_timestamp or entry.created_at,
-            "end_timestamp": entry.end_timestamp,
-        }
-
     def _cause(self, entry: Execution, instance: TriggerInstance | None) -> dict[str, Any]:
         rule = self._snapshot.rules.get(entry.rule or "")
-        cause: dict[str, Any] = {"rule": None if rule is None else rule_shape(rule, self._mask)}
+        cause: dict[str, Any] = {"rule": None if rule is None else self._rule(rule)}
         if instance is None:
             return cause
         cause["trigger_instance"] = instance_shape(instance)
@@ -176,6 +198,12 @@ class ExecutionShapes:
             cause["trigger_type"] = trigger_type_shape(trigger_type, self._mask)
             cause["trigger"] = {"ref": instance.trigger, "type": trigger_type.ref, "parameters": parameters}
         return cause
+
+    def _rule(self, rule: Rule) -> dict[str, Any]:
+        shape = self._rules.get(rule.ref)
+        if shape is None:
+            shape = self._rules[rule.ref] = rule_shape(rule, self._mask)
+        return shape
 
 
 def plain_facts(entry: Execution) -> dict[str, Any]:

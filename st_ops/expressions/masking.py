@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import NoneType
 from typing import Any
 
 #: What stands in place of a secret (StackStorm's).
@@ -11,6 +12,8 @@ MASK = "********"
 SECRET_KEYS = frozenset({"password", "auth_token", "token", "secret", "credentials", "st2_auth_token"})
 
 
+#: What holds no other values; asked for first, for most values are of these.
+_SIMPLE = (str, int, float, NoneType)
 #: What is to stand in the place of a secret value.
 Hide = Callable[[Any], Any]
 
@@ -74,6 +77,8 @@ def mask(schema: Mapping[str, Any], values: Any, hide: Hide = _mask_of) -> Any:
 def _masked(spec: Mapping[str, Any], value: Any, hide: Hide) -> Any:
     if spec.get("secret"):
         return hide(value)
+    if isinstance(value, _SIMPLE):
+        return value
     if isinstance(value, Mapping):
         return {key: _masked_at(spec, str(key), item, hide) for key, item in value.items()}
     if isinstance(value, list | tuple):

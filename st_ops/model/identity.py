@@ -53,7 +53,9 @@ def from_micros(value: int) -> datetime:
 
 def iso(moment: datetime) -> str:
     """``YYYY-MM-DDTHH:MM:SS.ffffffZ``, StackStorm's form."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -7,6 +7,7 @@ import binascii
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -19,6 +20,8 @@ from st_ops.security.private_files import create_once
 
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
+#: What holds no other values; asked for first, for most values are of these.
+_SIMPLE = (str, int, float, NoneType)
 #: The single key of the object that stands for a sealed value inside stored JSON.
 SEALED = "$sealed"
 
@@ -107,8 +110,12 @@ def holds_sealed(value: Any) -> bool:
 
 def masked_sealed(value: Any) -> Any:
     """``value`` with MASK in the place of every sealed value in it."""
+    if isinstance(value, _SIMPLE):
+        return value
     if isinstance(value, Mapping):
-        return MASK if is_sealed(value) else {key: masked_sealed(entry) for key, entry in value.items()}
+        if len(value) == 1 and is_sealed(value):
+            return MASK
+        return {key: masked_sealed(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [masked_sealed(entry) for entry in value]
     return value

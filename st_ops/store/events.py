@@ -19,6 +19,7 @@ from st_ops.model.events import (
 )
 from st_ops.store.database import Tx
 from st_ops.store.schema import PENDING, enforcement, event, rejected_event
+from st_ops.store.types import one_of
 
 #: Counting stops here: a page needs to know "many", not how many millions.
 COUNT_LIMIT = 10_000
@@ -112,10 +113,12 @@ def get(tx: Tx, identifier: str) -> TriggerInstance | None:
     return None if row is None else _instance(row)
 
 
+_MANY = select(event).where(one_of(event.c.id))
+
+
 def get_many(tx: Tx, identifiers: Collection[str]) -> dict[str, TriggerInstance]:
     """Events by id; absent ones are left out."""
-    query = select(event).where(event.c.id.in_(list(identifiers)))
-    return {row["id"]: _instance(row) for row in tx.execute(query).mappings()}
+    return {row["id"]: _instance(row) for row in tx.execute(_MANY, {"ids": list(identifiers)}).mappings()}
 
 
 def find(
@@ -157,14 +160,14 @@ def _count(tx: Tx, query: Select[Any]) -> int:
     return tx.execute(select(func.count()).select_from(some)).scalar_one()
 
 
+_PAIRS = select(enforcement.c.event_id, enforcement.c.rule_ref).where(one_of(enforcement.c.event_id))
+
+
 def enforced_pairs(tx: Tx, event_ids: Collection[str]) -> set[tuple[str, str]]:
     """(event id, rule ref) of what was enforced already for these events."""
     if not event_ids:
         return set()
-    query = select(enforcement.c.event_id, enforcement.c.rule_ref).where(
-        enforcement.c.event_id.in_(list(event_ids))
-    )
-    return {(event_id, rule_ref) for event_id, rule_ref in tx.execute(query)}
+    return {(event_id, rule_ref) for event_id, rule_ref in tx.execute(_PAIRS, {"ids": list(event_ids)})}
 
 
 def insert_enforcements(tx: Tx, entries: Sequence[RuleEnforcement]) -> None:

@@ -42,7 +42,7 @@ def read(tx: Tx, query: Select[Any], values: dict[str, Any] | None = None) -> li
     """The executions that a query over ``WHOLE`` or ``LIGHT`` finds, in its order."""
     found = tx.execute(query, values)
     names = tuple(found.keys())
-    return [Execution.model_validate(dict(zip(names, row, strict=True))) for row in found]
+    return [Execution.model_validate(dict(zip(names, row, strict=True))) for row in found.all()]
 
 
 def place_result(tx: Tx, execution_id: str, result: Any) -> tuple[Any, int]:

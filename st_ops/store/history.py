@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Select, asc, desc, func, literal, select, text, union_all
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    String,
+    asc,
+    bindparam,
+    desc,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+)
 
 from st_ops.model.base import Model
 from st_ops.model.executions import Execution
@@ -16,6 +29,7 @@ from st_ops.model.waiting import Waiting
 from st_ops.store.database import Tx
 from st_ops.store.execution_rows import LIGHT, WHOLE, read, with_result
 from st_ops.store.schema import PARENTLESS, READY, UNSUCCESSFUL, execution
+from st_ops.store.types import one_of
 
 #: Counting stops here: a page needs to know "many", not how many millions.
 COUNT_LIMIT = 10_000
@@ -49,8 +63,19 @@ _UNSUCCESSFUL = frozenset({Status.FAILED, Status.TIMEOUT, Status.ABANDONED, Stat
 _ORDER = (execution.c.created_at, execution.c.id)
 
 
+def _status_in(statuses: Collection[str]) -> ColumnElement[bool]:
+    # They stand in the statement's own text, so that the database knows which of its indexes hold them.
+    if len(statuses) == 1:
+        (only,) = statuses
+        return execution.c.status == bindparam("status", only, unique=True, literal_execute=True)
+    every = bindparam(
+        "status", list(statuses), type_=String(), unique=True, expanding=True, literal_execute=True
+    )
+    return execution.c.status.in_(every)
+
+
 def _narrow(
-    query: Select[Any], wanted: ExecutionFilter, statuses: Collection[str] | None = None
+    tx: Tx, query: Select[Any], wanted: ExecutionFilter, statuses: Collection[str] | None = None
 ) -> Select[Any]:
     """``statuses`` instead of those that are wanted."""
     statuses = wanted.status if statuses is None else statuses
@@ -61,9 +86,9 @@ def _narrow(
     if wanted.roots_only:
         query = query.where(text(PARENTLESS))
     if statuses:
-        one = [execution.c.status == status for status in statuses]
-        query = query.where(one[0] if len(one) == 1 else execution.c.status.in_(list(statuses)))
-        if _UNSUCCESSFUL.issuperset(statuses):
+        query = query.where(_status_in(statuses))
+        if tx.dialect.name == "sqlite" and _UNSUCCESSFUL.issuperset(statuses):
+            # SQLite takes the index only for its own words; PostgreSQL would count the condition twice.
             query = query.where(text(UNSUCCESSFUL))
     if wanted.after is not None:
         query = query.where(execution.c.created_at > wanted.after)
@@ -72,15 +97,33 @@ def _narrow(
     return query
 
 
-def _keys(wanted: ExecutionFilter) -> Select[Any] | CompoundSelect[Any]:
-    """(created_at, id) of all that is wanted.
+def _plan_anew(tx: Tx) -> None:
+    """Until the transaction ends, PostgreSQL plans each statement for its values, and for one process.
 
-    A part for each status: each is read from an index in the order of lists, and the database merges them.
+    A plan for any value reads a frequent rule's executions and a rare one's in the same way; to start parallel
+    workers takes longer than a page.
     """
-    parts = [_narrow(select(*_ORDER), wanted, [status]) for status in dict.fromkeys(wanted.status)]
-    if not parts:
-        return _narrow(select(*_ORDER), wanted)
-    return parts[0] if len(parts) == 1 else union_all(*parts)
+    if tx.dialect.name == "postgresql":
+        tx.exec_driver_sql(
+            "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL max_parallel_workers_per_gather = 0"
+        )
+
+
+def _page(
+    tx: Tx, wanted: ExecutionFilter, turned: Callable[[Any], Any], limit: int, offset: int
+) -> FromClause:
+    """(created_at, id) of one page."""
+
+    def cut(query: Select[Any], limit: int, offset: int) -> FromClause:
+        ordered = query.order_by(*(turned(column) for column in query.selected_columns))
+        return ordered.limit(limit).offset(offset).subquery()
+
+    statuses = list(dict.fromkeys(wanted.status))
+    if len(statuses) < 2:
+        return cut(_narrow(tx, select(*_ORDER), wanted), limit, offset)
+    # Each status is read from an index in the order of lists, and the database merges them.
+    parts = [cut(_narrow(tx, select(*_ORDER), wanted, [status]), offset + limit, 0) for status in statuses]
+    return cut(select(union_all(*map(select, parts)).subquery()), limit, offset)
 
 
 def find(
@@ -93,40 +136,51 @@ def find(
     result: bool = False,
 ) -> list[Execution]:
     """One page, by creation."""
-    names = [column.name for column in _ORDER]
-    inner = _keys(wanted).order_by(*(desc(name) if newest_first else asc(name) for name in names))
+    _plan_anew(tx)
+    turned = desc if newest_first else asc
     # Rows are read for this page only: those passed over need nothing but the index.
-    page = inner.limit(limit).offset(offset).subquery("page")
+    page = _page(tx, wanted, turned, limit, offset)
     query = select(*(WHOLE if result else LIGHT)).join(page, page.c.id == execution.c.id)
-    found = read(tx, query.order_by(*(column.desc() if newest_first else column for column in _ORDER)))
+    found = read(tx, query.order_by(*(turned(column) for column in _ORDER)))
     return [with_result(tx, entry) for entry in found] if result else found
 
 
 def ids(tx: Tx, wanted: ExecutionFilter, limit: int) -> list[str]:
     """The ids of at most ``limit``, oldest first."""
-    query = _narrow(select(execution.c.id), wanted)
+    query = _narrow(tx, select(execution.c.id), wanted)
     return list(tx.execute(query.order_by(execution.c.created_at, execution.c.id).limit(limit)).scalars())
 
 
-def count(tx: Tx, wanted: ExecutionFilter) -> int:
-    """How many there are, counted up to COUNT_LIMIT."""
-    some = _narrow(select(literal(1)).select_from(execution), wanted).limit(COUNT_LIMIT).subquery()
+def count(tx: Tx, wanted: ExecutionFilter, *, found: int = 0, limit: int = 0, offset: int = 0) -> int:
+    """How many there are, counted up to COUNT_LIMIT.
+
+    ``found`` is how many executions a page (``limit``, ``offset``) turned out to have: it often says it all.
+    """
+    if 0 < found < limit or (found and offset + found >= COUNT_LIMIT):
+        return min(offset + found, COUNT_LIMIT)
+    _plan_anew(tx)
+    some = _narrow(tx, select(literal(1)).select_from(execution), wanted).limit(COUNT_LIMIT).subquery()
     return tx.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+_OF_PARENTS = one_of(execution.c.parent_id)
+_CHILDREN = {
+    whole: select(*columns).where(_OF_PARENTS).order_by(*_ORDER)
+    for whole, columns in ((True, WHOLE), (False, LIGHT))
+}
+_CHILDREN_IDS = select(execution.c.parent_id, execution.c.id).where(_OF_PARENTS).order_by(*_ORDER)
 
 
 def children(tx: Tx, parent_ids: Collection[str], *, result: bool = False) -> list[Execution]:
     """Direct children of these, in the order they were requested."""
-    columns = WHOLE if result else LIGHT
-    query = select(*columns).where(execution.c.parent_id.in_(list(parent_ids)))
-    found = read(tx, query.order_by(execution.c.created_at, execution.c.id))
+    found = read(tx, _CHILDREN[result], {"ids": list(parent_ids)})
     return [with_result(tx, entry) for entry in found] if result else found
 
 
 def children_ids(tx: Tx, parent_ids: Collection[str]) -> dict[str, list[str]]:
     """Parent id → the ids of its direct children, in the order they were requested."""
-    query = select(execution.c.parent_id, execution.c.id).where(execution.c.parent_id.in_(list(parent_ids)))
     found: dict[str, list[str]] = {}
-    for parent, child in tx.execute(query.order_by(execution.c.created_at, execution.c.id)):
+    for parent, child in tx.execute(_CHILDREN_IDS, {"ids": list(parent_ids)}).all():
         found.setdefault(parent, []).append(child)
     return found
 

@@ -6,9 +6,11 @@ import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event as listening
+from sqlalchemy import text
 
 from st_ops.model.events import TriggerInstance
 from st_ops.model.executions import Execution
@@ -17,7 +19,6 @@ from st_ops.model.status import Status
 from st_ops.store import events, executions, history
 from st_ops.store.database import Database
 from st_ops.store.history import ExecutionFilter
-from st_ops.store.migrate import upgrade
 from tests.contract.stores import open_store
 
 _STATUSES = (Status.SUCCEEDED, Status.FAILED, Status.TIMEOUT, Status.REQUESTED)
@@ -64,17 +65,56 @@ def test_pages_of_several_statuses_fit_together_in_the_order_of_creation(
     assert found == (expected[::-1] if newest_first else expected)
 
 
-def test_what_ended_without_success_is_listed_from_one_index(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'store.db'}")
-    upgrade(database)
-    query = history._narrow(
-        select(*history._ORDER), ExecutionFilter(action="a.b", user="u", status=("failed",))
-    )
-    with database.read() as tx:
-        sql = str(query.compile(dialect=tx.dialect, compile_kwargs={"literal_binds": True}))
-        plan = " ".join(str(row) for row in tx.execute(text(f"EXPLAIN QUERY PLAN {sql}")))
-    database.close()
-    assert "COVERING INDEX ix_execution_unsuccessful" in plan
+@pytest.fixture
+def full(store: Database) -> Database:
+    """Three thousand executions of ten actions; one in ten ended without success."""
+    statuses = [Status.SUCCEEDED] * 9 + [Status.FAILED, *[Status.SUCCEEDED] * 9, Status.TIMEOUT]
+    made = [
+        Execution(
+            action=f"a.{n * 7 % 10}", user=f"u{n * 7 % 10}", rule=f"r.{n * 7 % 10}", runner="noop",
+            status=statuses[n % 20],
+            created_at=now() - timedelta(seconds=n),
+        )
+        for n in range(3000)
+    ]  # fmt: skip
+    with store.write() as tx:
+        executions.insert_new(tx, made)
+    with store.write() as tx:
+        tx.execute(text("ANALYZE"))
+    return store
+
+
+@pytest.mark.parametrize(("wanted", "index"), [
+    ({"action": "a.3"}, "ix_execution_action_unsuccessful"),
+    ({"user": "u3"}, "ix_execution_user_unsuccessful"),
+    ({"rule": "r.3"}, "ix_execution_rule_unsuccessful"),
+])  # fmt: skip
+@pytest.mark.parametrize("statuses", [("failed",), ("failed", "timeout")])
+def test_what_ended_without_success_is_found_by_an_index_of_its_own(
+    full: Database, wanted: dict[str, str], index: str, statuses: tuple[str, ...]
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
+        asked.append((statement, values))
+
+    with full.read() as tx:
+        listening.listen(full.engine, "before_cursor_execute", note)
+        found = history.find(tx, ExecutionFilter(**wanted, status=statuses), limit=10)
+        listening.remove(full.engine, "before_cursor_execute", note)
+        explain = "EXPLAIN QUERY PLAN" if full.dialect == "sqlite" else "EXPLAIN"
+        statement, values = asked[-1]
+        plan = " ".join(str(row) for row in tx.exec_driver_sql(f"{explain} {statement}", values))
+    assert len(found) == 10
+    assert index in plan, plan
+
+
+def test_a_page_that_ends_the_list_is_not_counted_again(store: Database, entries: list[Execution]) -> None:
+    wanted = ExecutionFilter(status=("failed",))
+    with store.read() as tx:
+        for limit, offset in ((100, 0), (4, 8), (5, 5), (5, 0), (5, 100), (0, 0)):
+            found = len(history.find(tx, wanted, limit=limit, offset=offset))
+            assert history.count(tx, wanted, found=found, limit=limit, offset=offset) == 10
 
 
 def test_counting_stops_where_a_page_needs_no_more(
@@ -87,5 +127,6 @@ def test_counting_stops_where_a_page_needs_no_more(
         events.insert_new(tx, instances)
     with store.read() as tx:
         assert history.count(tx, ExecutionFilter()) == 7
+        assert history.count(tx, ExecutionFilter(), found=5, limit=5, offset=5) == 7
         found, total = events.find(tx, status="pending")
     assert (len(found), total) == (3, 2)
