@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from sqlalchemy import text
+
 from benchmarks.backends import Backend
 from benchmarks.history_cases import Case, cases
 from benchmarks.history_store import build
@@ -50,6 +52,7 @@ def measure(report: Report, backend: Backend, count: int) -> None:
         quiet = {"ST_OPS_SENSORS__ENABLED": "false", "ST_OPS_RETENTION__INTERVAL_SECONDS": "86400"}
         with RunningPlatform(settings={**engines, **quiet}) as platform:
             _ask(report, platform, cases(history))
+            _passing_over(report, database, count // 2)
         _retention(report, database)
         database.close()
 
@@ -90,6 +93,19 @@ def _ask(report: Report, platform: RunningPlatform, asked: list[Case]) -> None:
                  "one execution", "its children"):  # fmt: skip
         median, worst = by_name[name]
         report.add(f"{name}: p50", median, "ms", limit=f"slowest of {_ASKED}: {worst:.1f} ms")
+
+
+def _passing_over(report: Report, database: Database, entries: int) -> None:
+    """What the database alone takes for the deepest page asked for: no list of that depth can be faster."""
+    query = text(
+        "SELECT created_at, id FROM execution ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET :entries"
+    )
+    with database.read() as tx:
+        taken = [_timed(lambda: tx.execute(query, {"entries": entries}).all())[1] for _ in range(_ASKED)]
+    name = f"the database alone passes over {entries:,} entries of an index: p50"
+    report.add(
+        name, statistics.median(taken) * 1000, "ms", limit=f"slowest of {_ASKED}: {max(taken) * 1000:.1f} ms"
+    )
 
 
 def _writers(report: Report, empty: float, full: float) -> None:
