@@ -41,6 +41,13 @@ class Desk:
             self._empty.clear()
         return stop
 
+    def wait_begun(self, seconds: float) -> None:
+        """Block until what was claimed first has begun, at most ``seconds``."""
+        with self._lock:
+            stops = [stop for _execution, stop in self._running.values()]
+        if stops:
+            stops[0].wait_begun(seconds)
+
     def hand_in(self, report: Report) -> None:
         """A run ended."""
         with self._lock:

@@ -39,6 +39,11 @@ log = logging.getLogger(__name__)
 _REST_EACH, _REST_MOST = 0.0005, 0.008
 
 
+#: For so long at most, somebody who asked for one run waits for its begin before the answer is made: two threads that
+#: both want the interpreter would hold up the run by more than that.
+_PATIENCE_SECONDS = 0.003
+
+
 class Worker:
     """Runs actions of some queues. Any number of workers share the work, in any number of processes."""
 
@@ -156,7 +161,7 @@ class Worker:
     def begin(self, taken: Sequence[Execution], bells: Bells) -> None:
         """Run what ``take`` answered: its transaction is committed."""
         try:
-            self._begin(taken, bells)
+            self._begin(taken, bells, _PATIENCE_SECONDS)
         finally:
             self._turning.release()
 
@@ -196,8 +201,11 @@ class Worker:
         self._turned_at = time.monotonic()
         return free > 0 and len(claimed) == free
 
-    def _begin(self, claimed: Sequence[Execution], bells: Bells) -> None:
-        """Start what was claimed, and tell of the commit: of what runs in this thread, before it runs."""
+    def _begin(self, claimed: Sequence[Execution], bells: Bells, patience: float = 0.0) -> None:
+        """Start what was claimed, and tell of the commit: of what runs in this thread, before it runs.
+
+        With ``patience`` (seconds) this thread stays out of the way of what it started until that is under way.
+        """
         inline = []
         for execution in claimed:
             self._metrics.started.labels(execution.action).inc()
@@ -205,6 +213,8 @@ class Worker:
                 inline.append(execution)
             else:
                 self._start(execution)
+        if patience and len(inline) < len(claimed):
+            self._desk.wait_begun(patience)
         bells.changed += [execution.id for execution in claimed]
         bells.ring(self._bus)
         for execution in inline:
@@ -333,6 +343,7 @@ class Worker:
             self._desk.hand_in(Report(execution, _not_begun(execution, Status.REQUESTED, why)))
         else:
             self._desk.hand_in(self._running.run(execution, stop, self.membership.id))
+        stop.begun()
         self._loop.wake()
 
     def _still_ours(self, execution: Execution, stop: Stop) -> bool:

@@ -74,6 +74,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._begun = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
         self.reason = ""
@@ -97,8 +98,20 @@ class Stop:
         """Block until asked to end, at most ``seconds``; True when asked."""
         return self._event.wait(seconds)
 
+    def begun(self) -> None:
+        """The job has begun, or is over already."""
+        self._begun.set()
+
+    def wait_begun(self, seconds: float) -> bool:
+        """Block until the job has begun, at most ``seconds``; True when it has."""
+        return self._begun.wait(seconds)
+
     def on_set(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` when the job is asked to end; at once when it already was."""
+        """Call ``callback`` when the job is asked to end; at once when it already was.
+
+        A runner says so when there is something to end: the job has begun.
+        """
+        self.begun()
         with self._lock:
             if not self._event.is_set():
                 self._callbacks.append(callback)

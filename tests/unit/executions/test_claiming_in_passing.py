@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from st_ops.errors import Unavailable
+from st_ops.executions import worker
+from st_ops.executions.desk import Report
+from st_ops.executions.running import Running
+from st_ops.model.executions import Execution
 from st_ops.model.status import Status
+from st_ops.runners.base import Stop
 from st_ops.store import history
 from st_ops.store.database import Database, Tx
 from tests.unit.executions.platform import Stages
@@ -130,6 +135,42 @@ def test_an_action_that_needs_no_process_is_over_without_a_sweep(stages: Stages)
     for _ in range(5):
         (done,) = stages.ended(stages.ask("core.noop"))
         assert done.status is Status.SUCCEEDED
-    worker = stages.platform.worker
-    assert worker is not None
-    eventually(lambda: worker.running() == [], 10, "the desk to be empty")
+    runner = stages.platform.worker
+    assert runner is not None
+    eventually(lambda: runner.running() == [], 10, "the desk to be empty")
+
+
+@pytest.mark.timeout(50)
+@pytest.mark.parametrize(("change", "status"), [
+    ({"cwd": "/"}, Status.SUCCEEDED), ({"cwd": "/nowhere"}, Status.FAILED),
+])  # fmt: skip
+def test_the_answer_waits_for_the_begin_of_the_run_and_no_longer(
+    stages: Stages,
+    gate: Path,
+    given: dict[str, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, str],
+    status: Status,
+) -> None:
+    monkeypatch.setattr(worker, "_PATIENCE_SECONDS", 100)
+    asked = stages.ask("t.a", parameters={**given, **change})
+    assert stages.get(asked.id).status in (Status.RUNNING, status)
+    gate.touch()
+    (done,) = stages.ended(asked)
+    assert done.status is status
+
+
+def test_the_answer_does_not_wait_for_a_run_that_is_long_in_coming(
+    stages: Stages, gate: Path, given: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Running.run
+
+    def late(self: Running, execution: Execution, stop: Stop, worker_id: str) -> Report:
+        eventually(gate.exists, 20, "the test to go on")
+        return run(self, execution, stop, worker_id)
+
+    monkeypatch.setattr(Running, "run", late)
+    asked = stages.ask("t.a", parameters=given)
+    assert stages.get(asked.id).status is Status.RUNNING
+    gate.touch()
+    assert stages.ended(asked)[0].status is Status.SUCCEEDED
