@@ -156,7 +156,8 @@ def count(tx: Tx, wanted: ExecutionFilter, *, found: int = 0, limit: int = 0, of
 
     ``found`` is how many executions a page (``limit``, ``offset``) turned out to have: it often says it all.
     """
-    if 0 < found < limit or (found and offset + found >= COUNT_LIMIT):
+    ends_here = found < limit and (found > 0 or offset == 0)
+    if ends_here or (found and offset + found >= COUNT_LIMIT):
         return min(offset + found, COUNT_LIMIT)
     _plan_anew(tx)
     some = _narrow(tx, select(literal(1)).select_from(execution), wanted).limit(COUNT_LIMIT).subquery()

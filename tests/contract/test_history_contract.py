@@ -115,6 +115,7 @@ def test_a_page_that_ends_the_list_is_not_counted_again(store: Database, entries
         for limit, offset in ((100, 0), (4, 8), (5, 5), (5, 0), (5, 100), (0, 0)):
             found = len(history.find(tx, wanted, limit=limit, offset=offset))
             assert history.count(tx, wanted, found=found, limit=limit, offset=offset) == 10
+        assert history.count(tx, ExecutionFilter(action="no.such"), limit=5) == 0
 
 
 def test_counting_stops_where_a_page_needs_no_more(
