@@ -267,7 +267,11 @@ def test_interrupting_leaves_the_execution_running_and_says_so(stage: ApiStage):
     import signal
 
     environment = {**os.environ, "ST_OPS_URL": stage.url, "ST_OPS_TOKEN": stage.admin_token}
-    command = "from st_ops.cli.main import main; main(['run', 'core.noop', '--tail', '--run-key', 'ctrl-c'])"
+    # Whoever runs the tests in the background of a shell has them ignore Ctrl-C, and their children with them.
+    command = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from st_ops.cli.main import main; main(['run', 'core.noop', '--tail', '--run-key', 'ctrl-c'])"
+    )
     child = subprocess.Popen(
         [sys.executable, "-c", command], env=environment, stderr=subprocess.PIPE, text=True
     )

@@ -12,7 +12,7 @@ from st_ops.model.executions import Execution
 from st_ops.model.status import Status
 from st_ops.services import Platform
 from st_ops.settings import load
-from st_ops.store import audit, executions
+from st_ops.store import audit, executions, workers
 from tests.waiting import eventually
 
 _PACK = "name: t\nref: t\nversion: 1.0.0\ndescription: Test\nauthor: t\nemail: t@localhost\n"
@@ -43,6 +43,14 @@ class Stages:
     def close(self) -> None:
         """Stop everything."""
         self.platform.close()
+
+    def drain(self, wanted: bool = True) -> None:
+        """Let the worker take nothing (or something again), as each of its heartbeats learns from the store."""
+        worker = self.platform.worker
+        assert worker is not None
+        with self.platform.database.write() as tx:
+            workers.set_draining(tx, worker.membership.id, wanted)
+        eventually(lambda: worker.membership.draining is wanted, 20, "a heartbeat")
 
     def ask(self, action: str, **fields: Any) -> Execution:
         """Request an execution."""

@@ -29,7 +29,7 @@ def ran(tmp_path: Path) -> Path:
 def stages(tmp_path: Path, ran: Path) -> Iterator[Stages]:
     cmd = f'echo x >> {ran}; while [ -n "$GATE" ] && [ ! -e "$GATE" ]; do sleep 0.01; done'
     action = f"name: a\nrunner_type: local-shell-cmd\nparameters:\n  cmd:\n    default: {cmd!r}\n"
-    made = Stages(tmp_path, {"actions/a.yaml": action})
+    made = Stages(tmp_path, {"actions/a.yaml": action}, worker={"heartbeat_seconds": 0.1})
     yield made
     made.close()
 
@@ -42,8 +42,8 @@ def worker_of(stages: Stages) -> Worker:
 def test_what_was_claimed_in_a_commit_without_an_answer_is_run_once(
     stages: Stages, ran: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker, write = worker_of(stages), Database.write
     lost: list[str] = []
+    write = Database.write
 
     @contextmanager
     def silent(database: Database) -> Iterator[Tx]:
@@ -56,10 +56,10 @@ def test_what_was_claimed_in_a_commit_without_an_answer_is_run_once(
             raise Unavailable("store", "the connection broke during the commit")
 
     asked: Execution | None = None
-    worker.membership.draining = True
+    stages.drain()
     asked = stages.ask("t.a")
     monkeypatch.setattr(Database, "write", silent)
-    worker.membership.draining = False
+    stages.drain(False)
 
     (done,) = stages.ended(asked)
     assert lost == [asked.id]
@@ -69,7 +69,7 @@ def test_what_was_claimed_in_a_commit_without_an_answer_is_run_once(
 
 def test_what_turns_out_to_be_claimed_long_after_the_look_is_run_once(stages: Stages, ran: Path) -> None:
     worker = worker_of(stages)
-    worker.membership.draining = True
+    stages.drain()
     asked = stages.ask("t.a")
     # As when the store commits what it seemed to have lost.
     with stages.platform.database.write() as tx:
@@ -83,7 +83,7 @@ def test_what_was_claimed_without_an_answer_and_then_canceled_does_not_begin(
     stages: Stages, ran: Path
 ) -> None:
     worker = worker_of(stages)
-    worker.membership.draining = True
+    stages.drain()
     asked = stages.ask("t.a")
     with stages.platform.database.write() as tx:
         executions.claim(tx, worker.membership.id, ["default"], (), 1)

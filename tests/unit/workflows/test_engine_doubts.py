@@ -80,8 +80,7 @@ def test_a_step_whose_commit_has_no_answer_is_taken_once(
 
 def test_a_child_that_began_or_was_handed_back_meanwhile_is_canceled_where_it_is_now(stages: Stages) -> None:
     platform = stages.platform
-    assert platform.worker is not None
-    platform.worker.membership.draining = True
+    stages.drain()
     waiting, running = stages.ask("t.a"), stages.ask("t.a")
     with platform.database.write() as tx:
         (claimed,) = executions.claim(tx, "f" * 24, ["default"], (), 1)
