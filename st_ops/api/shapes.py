@@ -138,6 +138,7 @@ class ExecutionShapes:
                 self._shape(entry, [], [(entry.created_at, Status.REQUESTED)], None, None)
                 for entry in entries
             ]
+        history.plan_anew(self._tx)
         ids = [entry.id for entry in entries]
         wants = self._fields.wants
         children = history.children_ids(self._tx, ids) if wants("children") else {}

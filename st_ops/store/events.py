@@ -160,14 +160,14 @@ def _count(tx: Tx, query: Select[Any]) -> int:
     return tx.execute(select(func.count()).select_from(some)).scalar_one()
 
 
-_PAIRS = select(enforcement.c.event_id, enforcement.c.rule_ref).where(one_of(enforcement.c.event_id))
-
-
 def enforced_pairs(tx: Tx, event_ids: Collection[str]) -> set[tuple[str, str]]:
     """(event id, rule ref) of what was enforced already for these events."""
     if not event_ids:
         return set()
-    return {(event_id, rule_ref) for event_id, rule_ref in tx.execute(_PAIRS, {"ids": list(event_ids)})}
+    query = select(enforcement.c.event_id, enforcement.c.rule_ref).where(
+        enforcement.c.event_id.in_(list(event_ids))
+    )
+    return {(event_id, rule_ref) for event_id, rule_ref in tx.execute(query)}
 
 
 def insert_enforcements(tx: Tx, entries: Sequence[RuleEnforcement]) -> None:

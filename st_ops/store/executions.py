@@ -23,14 +23,13 @@ from st_ops.store.database import Tx
 from st_ops.store.execution_rows import LIGHT, WHOLE, place_result, read, row_of, with_result
 from st_ops.store.parts import in_parts
 from st_ops.store.schema import READY, execution
-from st_ops.store.types import one_of
 
 #: Why an execution waits whose action may not start more often.
 RATE_REASON = "rate limit"
 
 # Building a statement and finding out that it is compiled already costs several times what running it does, so
 # those of every run are built once.
-_ID, _IDS = execution.c.id == bindparam("id"), one_of(execution.c.id)
+_ID, _IDS = execution.c.id == bindparam("id"), execution.c.id.in_(bindparam("ids", expanding=True))
 _INSERT = insert(execution)
 _GET = {True: select(*WHOLE).where(_ID), False: select(*LIGHT).where(_ID)}
 _GET_MANY = {True: select(*WHOLE).where(_IDS), False: select(*LIGHT).where(_IDS)}
@@ -171,7 +170,6 @@ def claim(
 
 
 _READY_IN = (
-    # Not ``one_of``: of one queue PostgreSQL reads what is ready in its order, of an array it sorts all.
     text(READY), execution.c.queue.in_(bindparam("queues", expanding=True)),
     execution.c.ready_at <= bindparam("now", type_=execution.c.ready_at.type),
 )  # fmt: skip

@@ -97,7 +97,7 @@ def _narrow(
     return query
 
 
-def _plan_anew(tx: Tx) -> None:
+def plan_anew(tx: Tx) -> None:
     """Until the transaction ends, PostgreSQL plans each statement for its values, and for one process.
 
     A plan for any value reads a frequent rule's executions and a rare one's in the same way; to start parallel
@@ -136,7 +136,7 @@ def find(
     result: bool = False,
 ) -> list[Execution]:
     """One page, by creation."""
-    _plan_anew(tx)
+    plan_anew(tx)
     turned = desc if newest_first else asc
     # Rows are read for this page only: those passed over need nothing but the index.
     page = _page(tx, wanted, turned, limit, offset)
@@ -159,22 +159,21 @@ def count(tx: Tx, wanted: ExecutionFilter, *, found: int = 0, limit: int = 0, of
     ends_here = found < limit and (found > 0 or offset == 0)
     if ends_here or (found and offset + found >= COUNT_LIMIT):
         return min(offset + found, COUNT_LIMIT)
-    _plan_anew(tx)
+    plan_anew(tx)
     some = _narrow(tx, select(literal(1)).select_from(execution), wanted).limit(COUNT_LIMIT).subquery()
     return tx.execute(select(func.count()).select_from(some)).scalar_one()
 
 
-_OF_PARENTS = one_of(execution.c.parent_id)
-_CHILDREN = {
-    whole: select(*columns).where(_OF_PARENTS).order_by(*_ORDER)
-    for whole, columns in ((True, WHOLE), (False, LIGHT))
-}
-_CHILDREN_IDS = select(execution.c.parent_id, execution.c.id).where(_OF_PARENTS).order_by(*_ORDER)
+_CHILDREN_IDS = (
+    select(execution.c.parent_id, execution.c.id).where(one_of(execution.c.parent_id)).order_by(*_ORDER)
+)
 
 
 def children(tx: Tx, parent_ids: Collection[str], *, result: bool = False) -> list[Execution]:
     """Direct children of these, in the order they were requested."""
-    found = read(tx, _CHILDREN[result], {"ids": list(parent_ids)})
+    columns = WHOLE if result else LIGHT
+    query = select(*columns).where(execution.c.parent_id.in_(list(parent_ids)))
+    found = read(tx, query.order_by(*_ORDER))
     return [with_result(tx, entry) for entry in found] if result else found
 
 

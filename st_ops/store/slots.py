@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import case, delete, func, insert, select, text, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, text, update
 
 from st_ops.model.identity import now
 from st_ops.model.limits import SlotLimit
@@ -17,7 +17,6 @@ from st_ops.store import locks
 from st_ops.store.database import Tx
 from st_ops.store.locks import Space
 from st_ops.store.schema import execution, slot
-from st_ops.store.types import one_of
 
 #: Waiting executions looked at in one go.
 _WINDOW = 500
@@ -65,7 +64,7 @@ def lock(tx: Tx, keys: Collection[str]) -> None:
     locks.lock(tx, Space.SLOT, keys)
 
 
-_KEYS_OF = select(slot.c.key).where(one_of(slot.c.execution_id)).distinct()
+_KEYS_OF = select(slot.c.key).where(slot.c.execution_id.in_(bindparam("ids", expanding=True))).distinct()
 
 
 def lock_of(tx: Tx, identifiers: Collection[str]) -> None:
@@ -102,7 +101,11 @@ def _admitted(tx: Tx, keys: Collection[str]) -> dict[str, int]:
     return {row[0]: row[1] for row in tx.execute(query.group_by(slot.c.key))}
 
 
-_RELEASE = delete(slot).where(one_of(slot.c.execution_id)).returning(slot.c.key, slot.c.admitted)
+_RELEASE = (
+    delete(slot)
+    .where(slot.c.execution_id.in_(bindparam("ids", expanding=True)))
+    .returning(slot.c.key, slot.c.admitted)
+)
 
 
 def release(tx: Tx, identifiers: Collection[str]) -> set[str]:

@@ -12,7 +12,6 @@ from st_ops.model.status import Status
 from st_ops.store.database import Tx
 from st_ops.store.execution_rows import LIGHT, WHOLE, read, with_result
 from st_ops.store.schema import HELD, execution
-from st_ops.store.types import one_of
 
 # Engines ask these at every turn: built once (see executions.py).
 _parent = execution.alias("parent")
@@ -22,8 +21,8 @@ _CHILD = select(*WHOLE).where(_OF_PARENT, execution.c.task_key == bindparam("key
 _UNFINISHED = select(*LIGHT).where(_OF_PARENT, execution.c.end_timestamp.is_(None))
 _BY_KEY = select(*LIGHT).where(
     _OF_PARENT,
-    one_of(execution.c.task_key, "keys"),
-    one_of(execution.c.status, "statuses"),
+    execution.c.task_key.in_(bindparam("keys", expanding=True)),
+    execution.c.status.in_(bindparam("statuses", expanding=True)),
 )
 _HALTED = select(*LIGHT).where(
     text(f"execution.{HELD}"), execution.c.status.in_(["paused", "pending"]), *_OF_HELD
@@ -40,7 +39,9 @@ _TIMED = select(*LIGHT).where(
     execution.c.timeout.is_not(None),
     execution.c.status != Status.CANCELING.value,
 )
-_NOTICED = update(execution).where(one_of(execution.c.id)).values(parent_notified=True)
+_NOTICED = (
+    update(execution).where(execution.c.id.in_(bindparam("ids", expanding=True))).values(parent_notified=True)
+)
 
 
 def child(tx: Tx, parent_id: str, task_key: str) -> Execution | None:

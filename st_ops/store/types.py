@@ -110,7 +110,8 @@ def _postgresql_now(element: Any, compiler: Any, **kwargs: Any) -> str:
 class OneOf(FunctionElement[bool]):
     """``OneOf(column, bindparam("ids"))``: the column has one of the texts that are given as a list.
 
-    Other than ``in_`` it is one statement on PostgreSQL however many there are, so the server plans it once.
+    Other than ``in_`` it is one statement on PostgreSQL however many there are. Only for transactions that plan anew
+    (``history.plan_anew``): a plan that is kept from when the table was small reads all of it when it is large.
     """
 
     inherit_cache = True

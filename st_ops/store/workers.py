@@ -23,7 +23,7 @@ from st_ops.store.database import Tx
 from st_ops.store.locks import Space
 from st_ops.store.processes import gone, here
 from st_ops.store.schema import HELD, execution, lease, worker
-from st_ops.store.types import DbNow, one_of
+from st_ops.store.types import DbNow
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ def take_lease(tx: Tx, name: str, owner: str, seconds: float) -> int | None:
 #: In one order everywhere, so that two engines that hold some of each other's never wait for one another.
 _HELD_LEASES = (
     select(lease.c.name, lease.c.token)
-    .where(lease.c.owner == bindparam("owner"), one_of(lease.c.name, "names"))
+    .where(lease.c.owner == bindparam("owner"), lease.c.name.in_(bindparam("names", expanding=True)))
     .order_by(lease.c.name)
     .with_for_update()
 )
