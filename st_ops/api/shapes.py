@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from st_ops.api.content_shapes import action_shape, rule_shape, runner_shape, trigger_type_shape
 from st_ops.api.fields import Fields
@@ -17,12 +17,14 @@ from st_ops.expressions.parameter_schema import effective_schema
 from st_ops.model.events import TriggerInstance
 from st_ops.model.executions import HIDDEN, Execution
 from st_ops.model.identity import iso
-from st_ops.model.resources import Action, Rule
+from st_ops.model.resources import Action, Resource
 from st_ops.model.runner_types import RUNNER_TYPES, RunnerType
 from st_ops.model.status import Status
 from st_ops.packs.catalog import Snapshot
 from st_ops.store import audit, events, history, workers
 from st_ops.store.database import Tx
+
+R = TypeVar("R", bound=Resource)
 
 #: What started it: looked up together.
 _CAUSE = ("rule", "trigger_instance", "trigger", "trigger_type")
@@ -125,7 +127,8 @@ class ExecutionShapes:
         self._wants_cause = any(map(fields.wants, _CAUSE))
         #: By action and runner: a page has many executions of few actions.
         self._kinds: dict[tuple[str, str], _Kind] = {}
-        self._rules: dict[str, dict[str, Any]] = {}
+        #: Rules and trigger types, of which a page has few as well.
+        self._causes: dict[tuple[str, str], dict[str, Any]] = {}
 
     def one(self, entry: Execution) -> dict[str, Any]:
         """One execution."""
@@ -138,7 +141,6 @@ class ExecutionShapes:
                 self._shape(entry, [], [(entry.created_at, Status.REQUESTED)], None, None)
                 for entry in entries
             ]
-        history.plan_anew(self._tx)
         ids = [entry.id for entry in entries]
         wants = self._fields.wants
         children = history.children_ids(self._tx, ids) if wants("children") else {}
@@ -189,21 +191,21 @@ class ExecutionShapes:
 
     def _cause(self, entry: Execution, instance: TriggerInstance | None) -> dict[str, Any]:
         rule = self._snapshot.rules.get(entry.rule or "")
-        cause: dict[str, Any] = {"rule": None if rule is None else self._rule(rule)}
+        cause: dict[str, Any] = {"rule": None if rule is None else self._once("rule", rule, rule_shape)}
         if instance is None:
             return cause
         cause["trigger_instance"] = instance_shape(instance)
         trigger_type = self._snapshot.trigger_types.get(rule.trigger.type if rule else instance.trigger)
         if trigger_type is not None:
             parameters = rule.trigger.parameters if rule else {}
-            cause["trigger_type"] = trigger_type_shape(trigger_type, self._mask)
+            cause["trigger_type"] = self._once("trigger_type", trigger_type, trigger_type_shape)
             cause["trigger"] = {"ref": instance.trigger, "type": trigger_type.ref, "parameters": parameters}
         return cause
 
-    def _rule(self, rule: Rule) -> dict[str, Any]:
-        shape = self._rules.get(rule.ref)
+    def _once(self, kind: str, item: R, make: Callable[[R, Mask], dict[str, Any]]) -> dict[str, Any]:
+        shape = self._causes.get((kind, item.ref))
         if shape is None:
-            shape = self._rules[rule.ref] = rule_shape(rule, self._mask)
+            shape = self._causes[kind, item.ref] = make(item, self._mask)
         return shape
 
 

@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 #: meanwhile shares a transaction. One run alone never waits.
 _REST_EACH, _REST_MOST = 0.0005, 0.008
 
-
 #: For so long at most, somebody who asked for one run waits for its begin before the answer is made: two threads that
 #: both want the interpreter would hold up the run by more than that.
 _PATIENCE_SECONDS = 0.003

@@ -12,8 +12,8 @@ MASK = "********"
 SECRET_KEYS = frozenset({"password", "auth_token", "token", "secret", "credentials", "st2_auth_token"})
 
 
-#: What holds no other values; asked for first, for most values are of these.
-_SIMPLE = (str, int, float, NoneType)
+#: Types of values that hold no others: asked for first where values are walked through, for most are of these.
+SIMPLE = (str, int, float, NoneType)
 #: What is to stand in the place of a secret value.
 Hide = Callable[[Any], Any]
 
@@ -77,7 +77,7 @@ def mask(schema: Mapping[str, Any], values: Any, hide: Hide = _mask_of) -> Any:
 def _masked(spec: Mapping[str, Any], value: Any, hide: Hide) -> Any:
     if spec.get("secret"):
         return hide(value)
-    if isinstance(value, _SIMPLE):
+    if isinstance(value, SIMPLE):
         return value
     if isinstance(value, Mapping):
         return {key: _masked_at(spec, str(key), item, hide) for key, item in value.items()}

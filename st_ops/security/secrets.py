@@ -7,7 +7,6 @@ import binascii
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import orjson
@@ -15,13 +14,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from st_ops.errors import StOpsError, UserError
-from st_ops.expressions.masking import MASK
+from st_ops.expressions.masking import MASK, SIMPLE
 from st_ops.security.private_files import create_once
 
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
-#: What holds no other values; asked for first, for most values are of these.
-_SIMPLE = (str, int, float, NoneType)
 #: The single key of the object that stands for a sealed value inside stored JSON.
 SEALED = "$sealed"
 
@@ -110,7 +107,7 @@ def holds_sealed(value: Any) -> bool:
 
 def masked_sealed(value: Any) -> Any:
     """``value`` with MASK in the place of every sealed value in it."""
-    if isinstance(value, _SIMPLE):
+    if isinstance(value, SIMPLE):
         return value
     if isinstance(value, Mapping):
         if len(value) == 1 and is_sealed(value):

@@ -10,8 +10,8 @@ from sqlalchemy import insert, select
 from st_ops.model.records import AuditEntry
 from st_ops.model.status import Status
 from st_ops.store.database import Tx
+from st_ops.store.plans import OneOf, plan_anew
 from st_ops.store.schema import audit
-from st_ops.store.types import one_of
 
 _INSERT = insert(audit)
 
@@ -54,7 +54,7 @@ def find(
 _STATUS_LOG = (
     select(audit.c.subject_id, audit.c.at, audit.c.verb)
     .where(
-        one_of(audit.c.subject_id),
+        OneOf(audit.c.subject_id),
         audit.c.kind == "execution",
         audit.c.verb.in_([status.value for status in Status]),
     )
@@ -64,6 +64,7 @@ _STATUS_LOG = (
 
 def status_log(tx: Tx, execution_ids: Collection[str]) -> dict[str, list[tuple[datetime, str]]]:
     """Execution id → (moment, status) of every status it took, in order."""
+    plan_anew(tx)
     found: dict[str, list[tuple[datetime, str]]] = {}
     for subject, moment, verb in tx.execute(_STATUS_LOG, {"ids": list(execution_ids)}).all():
         found.setdefault(subject, []).append((moment, verb))

@@ -18,8 +18,8 @@ from st_ops.model.events import (
     TriggerInstance,
 )
 from st_ops.store.database import Tx
+from st_ops.store.plans import OneOf, plan_anew
 from st_ops.store.schema import PENDING, enforcement, event, rejected_event
-from st_ops.store.types import one_of
 
 #: Counting stops here: a page needs to know "many", not how many millions.
 COUNT_LIMIT = 10_000
@@ -113,11 +113,12 @@ def get(tx: Tx, identifier: str) -> TriggerInstance | None:
     return None if row is None else _instance(row)
 
 
-_MANY = select(event).where(one_of(event.c.id))
+_MANY = select(event).where(OneOf(event.c.id))
 
 
 def get_many(tx: Tx, identifiers: Collection[str]) -> dict[str, TriggerInstance]:
     """Events by id; absent ones are left out."""
+    plan_anew(tx)
     return {row["id"]: _instance(row) for row in tx.execute(_MANY, {"ids": list(identifiers)}).mappings()}
 
 

@@ -28,8 +28,8 @@ from st_ops.model.status import Status
 from st_ops.model.waiting import Waiting
 from st_ops.store.database import Tx
 from st_ops.store.execution_rows import LIGHT, WHOLE, read, with_result
+from st_ops.store.plans import OneOf, plan_anew
 from st_ops.store.schema import PARENTLESS, READY, UNSUCCESSFUL, execution
-from st_ops.store.types import one_of
 
 #: Counting stops here: a page needs to know "many", not how many millions.
 COUNT_LIMIT = 10_000
@@ -97,18 +97,6 @@ def _narrow(
     return query
 
 
-def plan_anew(tx: Tx) -> None:
-    """Until the transaction ends, PostgreSQL plans each statement for its values, and for one process.
-
-    A plan for any value reads a frequent rule's executions and a rare one's in the same way; to start parallel
-    workers takes longer than a page.
-    """
-    if tx.dialect.name == "postgresql":
-        tx.exec_driver_sql(
-            "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL max_parallel_workers_per_gather = 0"
-        )
-
-
 def _page(
     tx: Tx, wanted: ExecutionFilter, turned: Callable[[Any], Any], limit: int, offset: int
 ) -> FromClause:
@@ -164,11 +152,6 @@ def count(tx: Tx, wanted: ExecutionFilter, *, found: int = 0, limit: int = 0, of
     return tx.execute(select(func.count()).select_from(some)).scalar_one()
 
 
-_CHILDREN_IDS = (
-    select(execution.c.parent_id, execution.c.id).where(one_of(execution.c.parent_id)).order_by(*_ORDER)
-)
-
-
 def children(tx: Tx, parent_ids: Collection[str], *, result: bool = False) -> list[Execution]:
     """Direct children of these, in the order they were requested."""
     columns = WHOLE if result else LIGHT
@@ -177,8 +160,14 @@ def children(tx: Tx, parent_ids: Collection[str], *, result: bool = False) -> li
     return [with_result(tx, entry) for entry in found] if result else found
 
 
+_CHILDREN_IDS = (
+    select(execution.c.parent_id, execution.c.id).where(OneOf(execution.c.parent_id)).order_by(*_ORDER)
+)
+
+
 def children_ids(tx: Tx, parent_ids: Collection[str]) -> dict[str, list[str]]:
     """Parent id → the ids of its direct children, in the order they were requested."""
+    plan_anew(tx)
     found: dict[str, list[str]] = {}
     for parent, child in tx.execute(_CHILDREN_IDS, {"ids": list(parent_ids)}).all():
         found.setdefault(parent, []).append(child)

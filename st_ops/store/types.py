@@ -1,4 +1,4 @@
-"""Column types and conditions that mean the same on SQLite and PostgreSQL."""
+"""Column types that mean the same on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, BigInteger, Boolean, ColumnElement, Dialect, Text, bindparam
+from sqlalchemy import BigInteger, Dialect, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
@@ -105,37 +105,3 @@ def _sqlite_now(element: Any, compiler: Any, **kwargs: Any) -> str:
 @compiles(DbNow, "postgresql")
 def _postgresql_now(element: Any, compiler: Any, **kwargs: Any) -> str:
     return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
-
-
-class OneOf(FunctionElement[bool]):
-    """``OneOf(column, bindparam("ids"))``: the column has one of the texts that are given as a list.
-
-    Other than ``in_`` it is one statement on PostgreSQL however many there are. Only for transactions that plan anew
-    (``history.plan_anew``): a plan that is kept from when the table was small reads all of it when it is large.
-    """
-
-    inherit_cache = True
-    type = Boolean()
-    name = "one_of"
-
-    def self_group(self, against: Any = None) -> OneOf:
-        """Itself: SQLAlchemy would ask SQLite whether the condition ``= 1``, which no index answers."""
-        return self
-
-
-def one_of(column: ColumnElement[Any], name: str = "ids") -> ColumnElement[bool]:
-    """The condition that ``column`` has one of the texts in the list that the statement is given as ``name``."""
-    return OneOf(column, bindparam(name, type_=Text()))
-
-
-@compiles(OneOf, "sqlite")
-def _sqlite_one_of(element: Any, compiler: Any, **kwargs: Any) -> str:
-    column, values = element.clauses
-    return str(compiler.process(column.in_(bindparam(values.key, expanding=True)), **kwargs))
-
-
-@compiles(OneOf, "postgresql")
-def _postgresql_one_of(element: Any, compiler: Any, **kwargs: Any) -> str:
-    column, values = element.clauses
-    array = bindparam(values.key, type_=ARRAY(Text()))
-    return f"{compiler.process(column, **kwargs)} = ANY ({compiler.process(array, **kwargs)})"

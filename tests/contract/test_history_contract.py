@@ -16,7 +16,7 @@ from st_ops.model.events import TriggerInstance
 from st_ops.model.executions import Execution
 from st_ops.model.identity import now
 from st_ops.model.status import Status
-from st_ops.store import events, executions, history
+from st_ops.store import audit, events, executions, history
 from st_ops.store.database import Database
 from st_ops.store.history import ExecutionFilter
 from tests.contract.stores import open_store
@@ -107,6 +107,36 @@ def test_what_ended_without_success_is_found_by_an_index_of_its_own(
         plan = " ".join(str(row) for row in tx.exec_driver_sql(f"{explain} {statement}", values))
     assert len(found) == 10
     assert index in plan, plan
+
+
+@pytest.fixture
+def postgresql(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    yield from open_store("postgresql", request, tmp_path)
+
+
+def test_what_people_look_up_is_planned_for_its_values_each_time(postgresql: Database) -> None:
+    for _ in range(
+        12
+    ):  # what comes five times the driver prepares, and the server then keeps a plan for any value
+        with postgresql.read() as tx:
+            history.find(tx, ExecutionFilter(action="a.b"))
+            history.count(tx, ExecutionFilter(action="a.b"))
+            history.children_ids(tx, ["x"])
+            audit.status_log(tx, ["x"])
+            events.get_many(tx, ["x"])
+    kept = text("SELECT statement, custom_plans, generic_plans FROM pg_prepared_statements")
+    with postgresql.read() as tx:
+        asked = [row for row in tx.execute(kept) if row.statement.startswith("SELECT")]
+    assert len(asked) == 5
+    assert all(row.custom_plans and not row.generic_plans for row in asked), asked
+
+
+def test_the_next_transaction_of_a_connection_plans_as_ever(postgresql: Database) -> None:
+    for _ in range(2):
+        with postgresql.read() as tx:
+            assert tx.execute(text("SHOW plan_cache_mode")).scalar_one() == "auto"
+            history.find(tx, ExecutionFilter())
+            assert tx.execute(text("SHOW plan_cache_mode")).scalar_one() == "force_custom_plan"
 
 
 def test_a_page_that_ends_the_list_is_not_counted_again(store: Database, entries: list[Execution]) -> None:
