@@ -31,7 +31,7 @@ from st_ops.model.status import TERMINAL, Status, may_move
 from st_ops.packs.catalog import Catalog, Snapshot
 from st_ops.security.results import mask_result
 from st_ops.security.secrets import masked_sealed
-from st_ops.store import executions, slots
+from st_ops.store import claims, executions, slots
 from st_ops.store.database import Database, Tx
 from st_ops.store.executions import UNSET, Move, Moved, Unset
 
@@ -163,12 +163,16 @@ class Lifecycle:
         limit: int,
         *,
         actor: str = "",
+        slotless: Collection[str] = (),
     ) -> list[Execution]:
-        """Let a worker take up to ``limit`` ready executions; those whose action's rate is used up are delayed."""
+        """Let a worker take up to ``limit`` ready executions; those whose action's rate is used up are delayed.
+
+        ``slotless``: the runners whose executions need no slot, see the store's ``claim``.
+        """
         # Seen in this transaction, so that every claimed action is run as it is registered now.
         snapshot = self._catalog.current(tx)
         hold = partial(too_soon, tx, self._limits, snapshot)
-        return executions.claim(tx, worker_id, queues, labels, limit, actor=actor, hold=hold)
+        return claims.claim(tx, worker_id, queues, labels, limit, actor=actor, hold=hold, slotless=slotless)
 
     def admit_in(self, tx: Tx, keys: Collection[str], bells: Bells) -> None:
         """Make ready what waits under these concurrency keys and has room now."""

@@ -7,7 +7,7 @@ import traceback
 from typing import Protocol
 
 from st_ops.artifacts.keeping import Kept
-from st_ops.errors import ExpressionError, NotFound, UserError
+from st_ops.errors import ExpressionError, UserError
 from st_ops.executions.console import OutputConsole, OutputWriter
 from st_ops.executions.desk import Report
 from st_ops.executions.jobs import Jobs
@@ -36,6 +36,9 @@ _MOST_RUNS = 10
 class Runners(Protocol):
     """Where the runner of an execution is found."""
 
+    #: The runner types whose runs take microseconds.
+    inline: frozenset[str]
+
     def for_type(self, name: str) -> Runner:
         """The runner of this runner type. Raises NotFound."""
 
@@ -52,13 +55,10 @@ class Running:
         self._writer = writer
         self._settings = settings
 
-    def is_inline(self, execution: Execution) -> bool:
-        """True when the run takes microseconds and needs no thread of its own."""
-        try:
-            return self._runners.for_type(execution.runner).inline
-        except NotFound:
-            # Its run will say so, as its failure.
-            return False
+    @property
+    def inline(self) -> frozenset[str]:
+        """The runner types whose runs take microseconds and need no thread of their own."""
+        return self._runners.inline
 
     def run(self, execution: Execution, stop: Stop, worker_id: str) -> Report:
         """Run it to its end. Never raises: what goes wrong is the outcome."""
@@ -80,7 +80,7 @@ class Running:
         self, execution: Execution, stop: Stop, console: OutputConsole, masker: Masker
     ) -> tuple[Outcome, Kept]:
         """Run it with a room of its own, and keep what it leaves there."""
-        if self.is_inline(execution):
+        if execution.runner in self.inline:
             return self._outcome(execution, stop, console, masker), Kept()
         try:
             room = self._rooms.make()

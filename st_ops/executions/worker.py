@@ -27,7 +27,7 @@ from st_ops.model.status import Status
 from st_ops.packs.catalog import Catalog
 from st_ops.runners.base import Stop
 from st_ops.settings import WorkerSettings
-from st_ops.store import artifacts, executions, outputs, workers
+from st_ops.store import artifacts, claims, executions, outputs, workers
 from st_ops.store.database import Database, Tx
 from st_ops.store.executions import Move
 from st_ops.store.membership import Membership
@@ -198,7 +198,7 @@ class Worker:
         self._writer.ring([line for report in reports for line in report.lines])
         self._remove_files(obsolete)
         self._turned_at = time.monotonic()
-        return free > 0 and len(claimed) == free
+        return free > 0 and len(claimed) >= free
 
     def _begin(self, claimed: Sequence[Execution], bells: Bells, patience: float = 0.0) -> None:
         """Start what was claimed, and tell of the commit: of what runs in this thread, before it runs.
@@ -208,7 +208,7 @@ class Worker:
         inline = []
         for execution in claimed:
             self._metrics.started.labels(execution.action).inc()
-            if self._running.is_inline(execution):
+            if execution.runner in self._running.inline:
                 inline.append(execution)
             else:
                 self._start(execution)
@@ -258,7 +258,7 @@ class Worker:
 
     def _anything_ready(self) -> bool:
         with self._database.read() as tx:
-            return executions.any_ready(tx, self._settings.queues)
+            return claims.any_ready(tx, self._settings.queues)
 
     def _record(self, tx: Tx, reports: Sequence[Report], bells: Bells) -> list[str]:
         """Answers where the files are that no artifact names any more."""
@@ -289,7 +289,8 @@ class Worker:
         if not workers.is_registered(tx, me):
             # Declared lost: what it took now would be an orphan. The next heartbeat registers it anew.
             return []
-        return self._lifecycle.claim_in(tx, me, wanted.queues, wanted.labels, free)
+        inline = self._running.inline
+        return self._lifecycle.claim_in(tx, me, wanted.queues, wanted.labels, free, slotless=inline)
 
     def _record_one_by_one(self, reports: Sequence[Report]) -> None:
         """After a batch that could not be stored: one bad report must not hold up the others."""
@@ -326,7 +327,7 @@ class Worker:
 
     def _start(self, execution: Execution) -> None:
         stop = self._desk.take(execution)
-        if self._running.is_inline(execution):
+        if execution.runner in self._running.inline:
             self._run(execution, stop)
         else:
             self._pool.submit(self._run, execution, stop)

@@ -45,6 +45,7 @@ class Runners:
             containers,
         )
         self._by_name = {name: runner for runner in self._all for name in runner.names}
+        self.inline = frozenset(name for name, runner in self._by_name.items() if runner.inline)
 
     def for_type(self, name: str) -> Runner:
         """The runner for the runner type ``name``, which may be an alias. Raises NotFound with a sentence."""

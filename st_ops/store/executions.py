@@ -6,12 +6,12 @@ fencing token, and writes the audit rows in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.model.executions import Execution
@@ -22,10 +22,7 @@ from st_ops.store import audit
 from st_ops.store.database import Tx
 from st_ops.store.execution_rows import LIGHT, WHOLE, place_result, read, row_of, with_result
 from st_ops.store.parts import in_parts
-from st_ops.store.schema import READY, execution
-
-#: Why an execution waits whose action may not start more often.
-RATE_REASON = "rate limit"
+from st_ops.store.schema import execution
 
 # Building a statement and finding out that it is compiled already costs several times what running it does, so
 # those of every run are built once.
@@ -106,7 +103,7 @@ def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -
         if found.id == entry.id:
             stored.append(entry)
     for some in in_parts(stored):
-        audit.record(tx, [_audit(entry, Status.REQUESTED, actor, entry.reason) for entry in some])
+        audit.record(tx, [audit_entry(entry, Status.REQUESTED, actor, entry.reason) for entry in some])
     return [answers[entry.id] for entry in entries]
 
 
@@ -127,9 +124,10 @@ def _insert_keyed(tx: Tx, entry: Execution) -> Execution:
     return read(tx, same)[0]
 
 
-def _audit(
+def audit_entry(
     entry: Execution, status: Status, actor: str, reason: str, detail: dict[str, Any] | None = None
 ) -> AuditEntry:
+    """The audit row of a status that an execution takes."""
     facts: dict[str, Any] = {"attempt": entry.attempt} if entry.attempt > 1 else {}
     if entry.task is not None:
         facts["task"] = entry.task.name
@@ -137,107 +135,6 @@ def _audit(
         actor=actor, verb=status.value, kind="execution", ref=entry.action, subject_id=entry.id,
         trace_id=entry.trace_id or entry.id, reason=reason, detail={**facts, **(detail or {})},
     )  # fmt: skip
-
-
-#: Answers, of executions about to be claimed, those that may not start yet: id → not before when.
-Hold = Callable[[Sequence[Execution]], Mapping[str, datetime]]
-
-
-def _hold_none(_candidates: Sequence[Execution]) -> Mapping[str, datetime]:
-    return {}
-
-
-def claim(
-    tx: Tx, worker_id: str, queues: Collection[str], labels: Collection[str], limit: int, *, actor: str = "",
-    hold: Hold = _hold_none,
-) -> list[Execution]:  # fmt: skip
-    """Take up to ``limit`` ready executions for this worker: they are running, under its lease and a new token.
-
-    Order: priority, then readiness, then age. Two workers never get the same one. What ``hold`` names is not
-    claimed, but delayed until the moment it says.
-    """
-    claimed: list[Execution] = []
-    while len(claimed) < limit:
-        candidates = _ready(tx, queues, set(labels), limit - len(claimed))
-        held = hold(candidates) if candidates else {}
-        _postpone(tx, [entry for entry in candidates if entry.id in held], held)
-        claimed += _taken(tx, [entry for entry in candidates if entry.id not in held], worker_id)
-        if not held:
-            break
-    by = actor or f"worker {worker_id}"
-    audit.record(tx, [_audit(entry, Status.RUNNING, by, "", {"token": entry.token}) for entry in claimed])
-    return claimed
-
-
-_READY_IN = (
-    text(READY), execution.c.queue.in_(bindparam("queues", expanding=True)),
-    execution.c.ready_at <= bindparam("now", type_=execution.c.ready_at.type),
-)  # fmt: skip
-_ANY_READY = select(execution.c.id).where(*_READY_IN).limit(1)
-_CLAIM = (
-    select(*WHOLE)
-    .where(*_READY_IN)
-    .order_by(execution.c.priority.desc(), execution.c.ready_at, execution.c.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-_CLAIM_PLAIN = _CLAIM.where(execution.c.needs == [])
-_TAKE = (
-    update(execution)
-    .where(_IDS)
-    .values(
-        status=Status.RUNNING.value,
-        worker_id=bindparam("worker"),
-        start_timestamp=bindparam("now", type_=execution.c.start_timestamp.type),
-        reason="",
-        token=execution.c.token + 1,
-        attempt=execution.c.attempt + 1,
-    )
-)
-
-
-def any_ready(tx: Tx, queues: Collection[str]) -> bool:
-    """True when something in these queues may be claimed now, by a worker that has what it needs."""
-    return tx.execute(_ANY_READY, {"queues": list(queues), "now": now()}).first() is not None
-
-
-def _ready(tx: Tx, queues: Collection[str], labels: set[str], limit: int) -> list[Execution]:
-    """The next that a worker with these labels may claim, locked."""
-    query = _CLAIM if labels else _CLAIM_PLAIN
-    wanted = {"queues": list(queues), "now": now(), "most": limit}
-    while True:
-        found = read(tx, query, wanted)
-        unfit = {tuple(entry.needs) for entry in found if not labels.issuperset(entry.needs)}
-        if not unfit:
-            return found
-        # However many wait for other workers, they do not hide those that fit this one.
-        query = query.where(*(execution.c.needs != list(needs) for needs in unfit))
-
-
-def _postpone(tx: Tx, entries: Sequence[Execution], until: Mapping[str, datetime]) -> None:
-    """These start no sooner than said: their action's rate is used up."""
-    waiting = [entry for entry in entries if entry.status is not Status.DELAYED]
-    move(tx, [
-        Move(execution_id=entry.id, status=Status.DELAYED, reason=RATE_REASON, ready_at=until[entry.id])
-        for entry in waiting
-    ])  # fmt: skip
-    for entry in entries:
-        if entry.status is Status.DELAYED:
-            values = {"ready_at": until[entry.id], "reason": RATE_REASON}
-            tx.execute(update(execution).where(execution.c.id == entry.id).values(values))
-
-
-def _taken(tx: Tx, entries: Sequence[Execution], worker_id: str) -> list[Execution]:
-    """These, running."""
-    if not entries:
-        return []
-    moment = now()
-    tx.execute(_TAKE, {"ids": [entry.id for entry in entries], "worker": worker_id, "now": moment})
-    common = {"status": Status.RUNNING, "worker_id": worker_id, "start_timestamp": moment, "reason": ""}
-    return [
-        entry.model_copy(update={**common, "token": entry.token + 1, "attempt": entry.attempt + 1})
-        for entry in entries
-    ]
 
 
 def _as_wished(wish: Move, current: Execution) -> Move:
@@ -268,12 +165,14 @@ def move(
         if refused:
             if wish.token is not None:
                 detail = {"token": wish.token, "current_token": current.token}
-                refusal = _audit(current, wish.status, wish.actor, refused, detail)
+                refusal = audit_entry(current, wish.status, wish.actor, refused, detail)
                 entries.append(refusal.model_copy(update={"verb": "refused"}))
             continue
         changes = _changes(tx, wish, current)
         updates.append({"b_id": current.id, **{f"b_{key}": value for key, value in changes.items()}})
-        entries.append(_audit(current, wish.status, wish.actor, wish.reason, {"from": current.status.value}))
+        entries.append(
+            audit_entry(current, wish.status, wish.actor, wish.reason, {"from": current.status.value})
+        )
         present[current.id] = current.model_copy(update={**changes, "status": wish.status})
     if updates:
         tx.execute(_MOVE, updates)

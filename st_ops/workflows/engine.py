@@ -25,7 +25,7 @@ from st_ops.model.status import Status
 from st_ops.packs.catalog import Catalog
 from st_ops.security.key_values import KeyValues
 from st_ops.settings import WorkerSettings
-from st_ops.store import executions, tasks, workers
+from st_ops.store import claims, executions, tasks, workers
 from st_ops.store.database import Database, Tx
 from st_ops.store.executions import Move, cancel_moves
 from st_ops.store.membership import Membership
@@ -149,7 +149,7 @@ class WorkflowEngine:
 
     def _claim(self) -> bool:
         with self._database.read() as tx:
-            if not executions.any_ready(tx, [WORKFLOW_QUEUE]):
+            if not claims.any_ready(tx, [WORKFLOW_QUEUE]):
                 return False
         me = self._membership.id
         with self._database.write() as tx:

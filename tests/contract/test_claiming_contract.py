@@ -14,7 +14,7 @@ from st_ops.model.identity import new_id, now
 from st_ops.model.limits import Rate
 from st_ops.model.records import Worker
 from st_ops.model.status import Status
-from st_ops.store import audit, executions, rates, workers
+from st_ops.store import audit, claims, executions, rates, workers
 from st_ops.store.database import Database
 from st_ops.store.migrate import upgrade
 from tests.contract.stores import open_store
@@ -37,7 +37,7 @@ def stored(store: Database, count: int = 1, **fields: object) -> list[str]:
 
 def claimed(store: Database, limit: int, labels: Sequence[str] = (), **more: object) -> list[str]:
     with store.write() as tx:
-        found = executions.claim(tx, new_id(), ["default"], labels, limit, **more)  # type: ignore[arg-type]
+        found = claims.claim(tx, new_id(), ["default"], labels, limit, **more)  # type: ignore[arg-type]
     return [entry.id for entry in found]
 
 
@@ -112,7 +112,7 @@ def test_orphaned_workflows_do_not_hide_what_workers_ran(store: Database) -> Non
     workflows = stored(store, 5, queue=WORKFLOW_QUEUE)
     (plain,) = stored(store)
     with store.write() as tx:
-        executions.claim(tx, new_id(), ["default", WORKFLOW_QUEUE], (), 10)
+        claims.claim(tx, new_id(), ["default", WORKFLOW_QUEUE], (), 10)
         assert [entry.id for entry in workers.orphans(tx, workflows=False, limit=1)] == [plain]
         assert sorted(entry.id for entry in workers.orphans(tx, workflows=True)) == sorted(workflows)
 
@@ -133,3 +133,34 @@ def test_no_worker_is_declared_lost_while_it_claims_and_no_orphan_is_given_to_tw
         assert [entry.id for entry in workers.reap_lost(tx)] == [worker]
         assert not workers.is_registered(tx, worker)
     store.close()
+
+
+def test_more_is_claimed_of_what_needs_no_slot(store: Database) -> None:
+    first = stored(store, 3, runner="noop")
+    between = stored(store, 2, runner="python-script")
+    last = [*stored(store, 2, runner="noop", needs=["region=tokyo"]), *stored(store, 2, runner="noop")]
+    slotless = ["noop", "inquirer"]
+
+    # All that filled the limit needs no slot: what else needs none comes along, but nothing that needs a label.
+    assert claimed(store, 2, slotless=slotless) == [*first, *last[2:]]
+    assert claimed(store, 1, slotless=slotless) == between[:1]
+    # One of these needs a slot: the limit is what it was.
+    more = stored(store, 60, runner="noop")
+    assert claimed(store, 2, slotless=slotless) == [between[1], more[0]]
+    # However many wait, one transaction looks at 48 more at most (two of them need a label).
+    assert len(claimed(store, 2, slotless=slotless)) == 48
+    assert len(claimed(store, 60)) == 11
+
+
+def test_what_needs_no_slot_is_held_back_like_everything(store: Database) -> None:
+    stored(store, 6, action="p.fast")
+    until = now() + timedelta(hours=1)
+    seen: list[int] = []
+
+    def hold(candidates: Sequence[Execution]) -> Mapping[str, datetime]:
+        seen.append(len(candidates))
+        return {} if len(seen) == 1 else {entry.id: until for entry in candidates[1:]}
+
+    assert len(claimed(store, 2, slotless=["noop"], hold=hold)) == 3
+    assert seen == [2, 4]
+    assert not claimed(store, 9)

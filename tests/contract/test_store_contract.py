@@ -22,6 +22,7 @@ from st_ops.model.resources import Action, Pack
 from st_ops.model.status import LEGAL_MOVES, Status
 from st_ops.store import (
     audit,
+    claims,
     events,
     executions,
     history,
@@ -61,7 +62,7 @@ def stored(store: Database, *entries: Execution) -> list[Execution]:
 
 def claimed(store: Database, worker: str, limit: int = 10) -> list[Execution]:
     with store.write() as tx:
-        return executions.claim(tx, worker, ["default"], [], limit)
+        return claims.claim(tx, worker, ["default"], [], limit)
 
 
 def moved(store: Database, *moves: Move) -> list[str]:
@@ -189,15 +190,15 @@ def test_a_claim_leaves_other_queues_and_what_is_not_ready(store: Database) -> N
     stored(store, mine, an_execution(queue="dmz"), an_execution(status=Status.DELAYED, ready_at=soon))
     assert [entry.id for entry in claimed(store, new_id())] == [mine.id]
     with store.read() as tx:
-        assert not executions.any_ready(tx, ["default"])
-        assert executions.any_ready(tx, ["default", "dmz"])
+        assert not claims.any_ready(tx, ["default"])
+        assert claims.any_ready(tx, ["default", "dmz"])
 
 
 def test_a_claim_needs_the_labels_that_the_execution_needs(store: Database) -> None:
     stored(store, an_execution(needs=["region=tokyo"]))
     assert claimed(store, new_id()) == []
     with store.write() as tx:
-        taken = executions.claim(tx, new_id(), ["default"], ["region=tokyo", "gpu=no"], 10)
+        taken = claims.claim(tx, new_id(), ["default"], ["region=tokyo", "gpu=no"], 10)
     assert len(taken) == 1
 
 
@@ -356,7 +357,7 @@ def test_what_a_vanished_worker_held_is_orphaned(store: Database) -> None:
     with store.write() as tx:
         for worker in (alive, gone):
             workers.register(tx, worker, 15)
-            executions.claim(tx, worker.id, ["default"], [], 1)
+            claims.claim(tx, worker.id, ["default"], [], 1)
         workers.unregister(tx, gone.id)
     with store.read() as tx:
         assert [entry.worker_id for entry in workers.orphans(tx, workflows=False)] == [gone.id]

@@ -16,7 +16,7 @@ from st_ops.model.records import Worker
 from st_ops.model.resources import Action
 from st_ops.model.status import Status
 from st_ops.model.waiting import Waiting, without_worker
-from st_ops.store import executions, history, workers
+from st_ops.store import claims, history, workers
 from tests.unit.executions.platform import Stages
 from tests.waiting import eventually
 
@@ -168,7 +168,7 @@ def test_what_a_worker_claimed_and_did_not_start_is_handed_back_at_shutdown(
     eventually(lambda: _draining(stages, worker.membership.id), 10, "the worker to be shown as draining")
     late = stages.ask("t.a")
     with stages.platform.database.write() as tx:
-        (claimed,) = executions.claim(tx, worker.membership.id, ["default"], (), 1)
+        (claimed,) = claims.claim(tx, worker.membership.id, ["default"], (), 1)
     # As if this claim had been on its way when the signal came.
     worker._start(claimed)
     closing.join(30)

@@ -12,7 +12,7 @@ from st_ops.errors import IllegalMove
 from st_ops.model.executions import Execution
 from st_ops.model.identity import new_id
 from st_ops.model.status import Status
-from st_ops.store import audit, executions, history
+from st_ops.store import audit, claims, history
 from st_ops.store.executions import Move
 from tests.unit.executions.platform import Stages
 from tests.waiting import eventually
@@ -60,7 +60,7 @@ def shell_probe(cmd: str, *declared: str) -> str:
 def lose(stages: Stages, entry: Execution) -> Execution:
     """Let a worker that does not exist claim it: the reaper finds it lost. Answers it as claimed."""
     with stages.platform.database.write() as tx:
-        (claimed,) = executions.claim(tx, new_id(), ["elsewhere"], (), 1)
+        (claimed,) = claims.claim(tx, new_id(), ["elsewhere"], (), 1)
     assert claimed.id == entry.id
     return claimed
 

@@ -13,7 +13,7 @@ from st_ops.executions.desk import Report
 from st_ops.executions.worker import Worker
 from st_ops.model.executions import Execution
 from st_ops.model.status import Status
-from st_ops.store import executions
+from st_ops.store import claims, executions
 from st_ops.store.database import Database, Tx
 from st_ops.store.executions import Move
 from tests.unit.executions.platform import Stages
@@ -73,7 +73,7 @@ def test_what_turns_out_to_be_claimed_long_after_the_look_is_run_once(stages: St
     asked = stages.ask("t.a")
     # As when the store commits what it seemed to have lost.
     with stages.platform.database.write() as tx:
-        executions.claim(tx, worker.membership.id, ["default"], (), 1)
+        claims.claim(tx, worker.membership.id, ["default"], (), 1)
     (done,) = stages.ended(asked)
     assert (done.status, done.attempt) == (Status.SUCCEEDED, 1)
     assert ran.read_text() == "x\n"
@@ -86,7 +86,7 @@ def test_what_was_claimed_without_an_answer_and_then_canceled_does_not_begin(
     stages.drain()
     asked = stages.ask("t.a")
     with stages.platform.database.write() as tx:
-        executions.claim(tx, worker.membership.id, ["default"], (), 1)
+        claims.claim(tx, worker.membership.id, ["default"], (), 1)
         executions.move(tx, [Move(execution_id=asked.id, status=Status.CANCELING, actor="ada")])
     (done,) = stages.ended(asked)
     assert done.status is Status.CANCELED

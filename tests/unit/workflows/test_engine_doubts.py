@@ -11,7 +11,7 @@ import pytest
 from st_ops.errors import Unavailable
 from st_ops.executions.lifecycle import Bells
 from st_ops.model.status import Status
-from st_ops.store import executions, history
+from st_ops.store import claims, history
 from st_ops.store.database import Database, Tx
 from st_ops.workflows.engine import _cancel
 from tests.unit.executions.platform import Stages
@@ -83,7 +83,7 @@ def test_a_child_that_began_or_was_handed_back_meanwhile_is_canceled_where_it_is
     stages.drain()
     waiting, running = stages.ask("t.a"), stages.ask("t.a")
     with platform.database.write() as tx:
-        (claimed,) = executions.claim(tx, "f" * 24, ["default"], (), 1)
+        (claimed,) = claims.claim(tx, "f" * 24, ["default"], (), 1)
     assert claimed.id == waiting.id
     # As they were seen before: one that waits runs by now, and the other way round.
     seen = [waiting, running.model_copy(update={"status": Status.RUNNING})]
