@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from st_ops.model.records import AuditEntry
 from st_ops.model.status import Status
+from st_ops.store.bulk import BulkInsert
 from st_ops.store.database import Tx
 from st_ops.store.plans import OneOf, plan_anew
 from st_ops.store.schema import audit
 
-_INSERT = insert(audit)
+_INSERT = BulkInsert(audit, list(AuditEntry.model_fields))
 
 
 def record(tx: Tx, entries: Sequence[AuditEntry]) -> None:
     """Add ``entries``, in order."""
     if entries:
         # A row has an entry's very fields: nothing need be copied.
-        tx.execute(_INSERT, [entry.__dict__ for entry in entries])
+        _INSERT(tx, [entry.__dict__ for entry in entries])
 
 
 def find(

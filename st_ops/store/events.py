@@ -17,6 +17,7 @@ from st_ops.model.events import (
     RuleEnforcement,
     TriggerInstance,
 )
+from st_ops.store.bulk import BulkInsert
 from st_ops.store.database import Tx
 from st_ops.store.plans import OneOf, plan_anew
 from st_ops.store.schema import PENDING, enforcement, event, rejected_event
@@ -25,6 +26,9 @@ from st_ops.store.schema import PENDING, enforcement, event, rejected_event
 COUNT_LIMIT = 10_000
 #: Series are hashed over this many; engines share them out among themselves.
 PARTITIONS = 256
+
+_INSERT = BulkInsert(event, [column.name for column in event.c if column.name != "seq"])
+_INSERT_ENFORCEMENTS = BulkInsert(enforcement)
 
 
 def partition_of(series: str, trigger: str) -> int:
@@ -52,8 +56,7 @@ def insert_new(tx: Tx, instances: Sequence[TriggerInstance]) -> list[Accepted]:
             first[delivery] = entry.id
         rows.append(_row(entry))
         answers.append(Accepted(id=entry.id))
-    if rows:
-        tx.execute(insert(event), rows)
+    _INSERT(tx, rows)
     for identifier, count in repeats.items():
         tx.execute(update(event).where(event.c.id == identifier).values(repeats=event.c.repeats + count))
     return answers
@@ -185,8 +188,7 @@ def insert_enforcements(tx: Tx, entries: Sequence[RuleEnforcement]) -> None:
         }
         for entry in entries
     ]
-    if rows:
-        tx.execute(insert(enforcement), rows)
+    _INSERT_ENFORCEMENTS(tx, rows)
 
 
 def find_enforcements(

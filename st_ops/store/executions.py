@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.model.executions import Execution
@@ -19,6 +19,7 @@ from st_ops.model.identity import now
 from st_ops.model.records import AuditEntry
 from st_ops.model.status import RESOLUTIONS, Status, may_move
 from st_ops.store import audit
+from st_ops.store.bulk import BulkInsert
 from st_ops.store.database import Tx
 from st_ops.store.execution_rows import LIGHT, WHOLE, place_result, read, row_of, with_result
 from st_ops.store.parts import in_parts
@@ -27,7 +28,7 @@ from st_ops.store.schema import execution
 # Building a statement and finding out that it is compiled already costs several times what running it does, so
 # those of every run are built once.
 _ID, _IDS = execution.c.id == bindparam("id"), execution.c.id.in_(bindparam("ids", expanding=True))
-_INSERT = insert(execution)
+_INSERT = BulkInsert(execution)
 _GET = {True: select(*WHOLE).where(_ID), False: select(*LIGHT).where(_ID)}
 _GET_MANY = {True: select(*WHOLE).where(_IDS), False: select(*LIGHT).where(_IDS)}
 _LOCK = _GET_MANY[False].order_by(execution.c.id).with_for_update()
@@ -93,7 +94,7 @@ def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -
     """
     plain = [entry for entry in entries if entry.run_key is None and entry.task is None]
     for some in in_parts(plain):
-        tx.execute(_INSERT, [row_of(entry) for entry in some])
+        _INSERT(tx, [row_of(entry) for entry in some])
     answers = {entry.id: entry for entry in plain}
     stored = list(plain)
     for entry in entries:
