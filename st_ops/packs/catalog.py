@@ -11,7 +11,7 @@ from st_ops.model.events import trigger_ref_for
 from st_ops.model.requirements import parse_require
 from st_ops.model.resources import Action, Pack, Policy, Rule, SensorType, TriggerType
 from st_ops.store import registry
-from st_ops.store.database import Database, Tx
+from st_ops.store.database import Database, Tx, once
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,13 @@ class Catalog:
         return self._snapshot
 
     def current(self, tx: Tx | None = None) -> Snapshot:
-        """The snapshot of the registry as this transaction (or a new one) sees it."""
+        """The snapshot of the registry as this transaction (or a new one) sees it when it first asks."""
         if tx is None:
             with self._database.read() as own:
                 return self.current(own)
+        return once(tx, "st_ops_catalog", self._as_seen_by)
+
+    def _as_seen_by(self, tx: Tx) -> Snapshot:
         version = registry.version(tx)
         if version != self._snapshot.version:
             with self._lock:

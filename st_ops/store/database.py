@@ -7,10 +7,10 @@ belongs together is committed together.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -22,10 +22,22 @@ from st_ops.errors import InvalidInput, Unavailable, UserError
 #: What aggregates are handed: a connection with a transaction under way.
 Tx = Connection
 
+T = TypeVar("T")
+
 #: SQLite connections kept open: making one anew (pragmas, reading the schema) costs more than most queries.
 _SQLITE_CONNECTIONS = 64
 #: Milliseconds a SQLite connection waits for another process's write to end.
 _BUSY_TIMEOUT_MS = 30_000
+
+
+def once(tx: Tx, name: str, ask: Callable[[Tx], T]) -> T:
+    """What ``ask`` answers for this transaction, asked only the first time; ``name`` is what it is kept under."""
+    # A connection of the pool is lent as another object each time, for one transaction.
+    answer: T | None = tx.get_execution_options().get(name)
+    if answer is None:
+        answer = ask(tx)
+        tx.execution_options(**{name: answer})
+    return answer
 
 
 class Database:

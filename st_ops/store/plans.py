@@ -8,9 +8,7 @@ from sqlalchemy import ARRAY, Boolean, ColumnElement, Text, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from st_ops.store.database import Tx
-
-_DONE = "st_ops_planned_anew"
+from st_ops.store.database import Tx, once
 
 
 def plan_anew(tx: Tx) -> None:
@@ -19,12 +17,15 @@ def plan_anew(tx: Tx) -> None:
     A plan for any value reads a frequent rule's executions and a rare one's in the same way, and one that is kept from
     when a table was small reads all of it when it is large; to start parallel workers takes longer than a page.
     """
-    # A connection of the pool is lent as another object each time, for one transaction.
-    if tx.dialect.name == "postgresql" and not tx.get_execution_options().get(_DONE):
-        tx.execution_options(**{_DONE: True})
-        tx.exec_driver_sql(
-            "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL max_parallel_workers_per_gather = 0"
-        )
+    if tx.dialect.name == "postgresql":
+        once(tx, "st_ops_planned_anew", _plan_anew)
+
+
+def _plan_anew(tx: Tx) -> bool:
+    tx.exec_driver_sql(
+        "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL max_parallel_workers_per_gather = 0"
+    )
+    return True
 
 
 class OneOf(FunctionElement[bool]):
