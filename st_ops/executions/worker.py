@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 #: While others run, turns rest so many seconds for each of them, at most as long as the second says: what ends
 #: meanwhile shares a transaction. One run alone never waits.
-_REST_EACH, _REST_MOST = 0.0005, 0.008
+_REST_EACH, _REST_MOST = 0.001, 0.016
 
 #: For so long at most, somebody who asked for one run waits for its begin before the answer is made: two threads that
 #: both want the interpreter would hold up the run by more than that.

@@ -2,7 +2,8 @@
 
 The calling thread waits in one ``poll`` over the job's four descriptors: stdout, stderr, the channel (result and
 questions of a Python action) and the status pipe, whose closing by the sandbox's parent means that nothing of the job
-is left. Killing is the parent's business (``sandbox/parent.py``), since only a parent can know that a process number
+is left. A Python action's process says so itself, about to end (``sandbox/python_child.py``), and is then waited for
+no longer. Killing is the parent's business (``sandbox/parent.py``), since only a parent can know that a process number
 still means the same process.
 """
 
@@ -28,6 +29,7 @@ from st_ops.runners.sandbox.pool import Lent, SandboxPool
 log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 16
+_HIGHEST_EXIT_CODE = 255
 
 #: Seconds between two looks at whether a stopped job really ended, and for which a sandbox may exceed the grace period.
 _WATCH_SECONDS = 5.0
@@ -49,7 +51,6 @@ class Ended:
     lost: str = ""
     #: The limit for which the sandbox killed it ("processes"), or "".
     exceeded: str = ""
-    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,8 @@ class _Watch:
         }
         self._frames = Frames(work.result_bytes + _CHUNK)
         self._message: Mapping[str, Any] | None = None
+        #: The exit code with which the process, by its own account, is ending.
+        self._left: int | None = None
         self._unsent = memoryview(frame(work.describe(lent.environment)))
         self._poll = select.poll()
         self._deadline = None if work.timeout is None else time.monotonic() + work.timeout
@@ -156,7 +159,7 @@ class _Watch:
             else:
                 self._talk(events)
         self._keep_time()
-        return over
+        return over or self._left is not None
 
     # --- descriptors ---
 
@@ -209,6 +212,10 @@ class _Watch:
                 self._heed(message)
 
     def _heed(self, message: Mapping[str, Any]) -> None:
+        if message.get("type") == "left":
+            code = message.get("code")
+            self._left = code if isinstance(code, int) and 0 <= code <= _HIGHEST_EXIT_CODE else None
+            return
         if "method" not in message:
             self._message = message
             return
@@ -243,10 +250,12 @@ class _Watch:
         for output in self._outputs.values():
             output.close()
         stdout, stderr = (output.text for output in self._outputs.values())
-        said = _read_all(self._job.status)
-        if not said.startswith(b"s"):
-            return None  # it had not begun
-        report = json.loads(said[1:]) if len(said) > 1 else {}
+        report: dict[str, Any] = {} if self._left is None else {"status": self._left << 8}
+        if self._left is None:
+            said = _read_all(self._job.status)
+            if not said.startswith(b"s"):
+                return None  # it had not begun
+            report = json.loads(said[1:]) if len(said) > 1 else {}
         if self._stop.is_set() and not self._stopped:
             self._stopped = self._stop.reason or "canceled"
         if "left" in report:
@@ -266,7 +275,6 @@ class _Watch:
             stopped=self._stopped,
             lost="" if report else self._lent.sandbox.death(),
             exceeded=report.get("exceeded", ""),
-            cpu_seconds=report.get("cpu", 0.0),
         )
 
 

@@ -99,6 +99,8 @@ def _work(platform: Platform) -> None:
     for number in range(5):
         payload = {"headers": {}, "headers_lower": {}, "body": {"n": number}}
         platform.intake.accept(NewEvent(trigger=_TRIGGER, payload=payload, delivery=str(number))).result(10)
+    # More of what needs no slot than a worker has slots: it claims more of it.
+    platform.requests.request_many([Request(action="core.noop") for _number in range(40)])
     failing, _ = platform.requests.request(
         Request(action="core.local", parameters={"cmd": "exit 3"}, user="me")
     )

@@ -65,7 +65,7 @@ def be_job(stdout: int, stderr: int, channel_fd: int, workdir: str, keep: bool) 
     """Take the descriptors and the description, and do as it says; the exit code."""
     channel = _take_descriptors(stdout, stderr, channel_fd)
     kernel.default_signals()
-    spec = _read_frame(channel)
+    spec = read_frame(channel)
     if spec is None:
         return SETUP_FAILED
     try:
@@ -94,7 +94,7 @@ def _take_descriptors(stdout: int, stderr: int, channel_fd: int) -> int:
     return channel
 
 
-def _read_frame(fd: int) -> Mapping[str, Any] | None:
+def read_frame(fd: int) -> Mapping[str, Any] | None:
     """The first frame on the channel; None when the worker is gone."""
     head = _read(fd, 4)
     body = _read(fd, struct.unpack(">I", head)[0]) if head else b""
@@ -126,9 +126,14 @@ def _enter(spec: Mapping[str, Any], workdir: str) -> None:
     except OSError as error:
         raise ValueError(f"The working directory '{cwd}' cannot be entered: {error.strerror}.") from error
     _limit(spec.get("limits", {}))
-    for name, value in spec["env"].items():
-        os.environ[name] = value
+    set_environment(spec["env"])
     os.environ["ST_OPS_WORKDIR"] = workdir
+
+
+def set_environment(variables: Mapping[str, str]) -> None:
+    """Add ``variables`` to the environment of this process."""
+    for name, value in variables.items():
+        os.environ[name] = value
 
 
 def _limit(limits: Mapping[str, Any]) -> None:

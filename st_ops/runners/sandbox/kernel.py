@@ -9,6 +9,7 @@ import _signal  # type: ignore[import-not-found]
 import contextlib
 import ctypes
 import os
+import select
 from typing import Container, Iterable
 
 _PR_SET_PDEATHSIG = 1
@@ -105,6 +106,13 @@ def has_children() -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def nobody_reads(fd: int) -> bool:
+    """True when ``fd`` is the writing end of a pipe whose every reading end is closed."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
 
 
 def _candidates(first: int, everywhere: bool) -> Iterable[int]:

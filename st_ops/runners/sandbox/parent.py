@@ -8,6 +8,9 @@ It speaks with its worker over a SOCK_SEQPACKET socket, one JSON object a messag
   "workdir" (when it is kept), "exceeded": "processes" (when it had too many)}``;
 - ``{"stop": n, "grace": seconds}``: SIGTERM to all of the job's processes, SIGKILL after the grace period.
 
+A worker that closes its end of a job's status pipe waits for the job's end no longer: the child has said that it was
+about to end (``python_child.py``). One that does not is killed.
+
 In a moment of rest it forks a spare child for the next job (``spare.py``).
 
 **Nothing outlives a job.** Each child leads its own session and adopts its orphaned descendants (a subreaper), so
@@ -48,6 +51,9 @@ _PARENT_CHECK = 5.0
 #: Seconds between two looks at how many processes the jobs have.
 _COUNT_SECONDS = 0.2
 
+#: Seconds between two looks at whether somebody still waits for the jobs' ends.
+_LOOK_SECONDS = 1.0
+
 #: A job older than this may have seen process numbers wrap round.
 _WRAP_SECONDS = 2.0
 
@@ -85,6 +91,7 @@ class Parent:
         self._trial: Trial | None = None
         self._spares = Spares(_BLOCKED, rehearse=rehearse)
         self._counted_at = 0.0
+        self._looked_at = 0.0
         self._closing = False
         self._leave_at = 0.0
         self._last_job = time.monotonic()
@@ -278,6 +285,8 @@ class Parent:
         due = [job.kill_at for job in self._jobs.values() if job.kill_at is not None]
         due += [job.report_by for job in self._ending]
         longest = min(_PARENT_CHECK, self._idle)
+        if self._jobs:
+            longest = min(longest, _LOOK_SECONDS)
         if any(job.most for job in self._jobs.values()):
             longest = min(longest, _COUNT_SECONDS)
         wait = min(due) - time.monotonic() if due else longest
@@ -289,6 +298,16 @@ class Parent:
             if job.kill_at is not None and at >= job.kill_at:
                 job.kill_at = None
                 kernel.signal_tree(job.pid, signal.SIGKILL)
+        if at > self._looked_at + _LOOK_SECONDS:
+            self._looked_at = at
+            for job in self._jobs.values():
+                # It said that it was ending, and is not. Its worker has given it up.
+                if (
+                    job.kill_at is None
+                    and at > job.since + _LOOK_SECONDS
+                    and kernel.nobody_reads(job.status_fd)
+                ):
+                    job.kill_at = at
         if at > self._counted_at + _COUNT_SECONDS:
             self._counted_at = at
             kill_those_that_multiply(self._jobs.values())

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import inspect
 import logging
-from json import dumps, loads
+import os
+import socket
+import threading
+from typing import Any
 
+from st_ops.runners.sandbox import child, kernel
 from st_ops.sdk import run_action
+from st_ops.sdk.modules import ACTION_METHODS, find_entry
+from st_ops.sdk.wire import Channel
 
 _SOURCE = """
 import os, sys, time
@@ -37,14 +42,35 @@ _JOB = {
 _CODE = compile(_SOURCE, "<rehearsal>", "exec", dont_inherit=True)
 
 
+#: The environment variables that a job brings are about so many.
+_VARIABLES = {f"ST_OPS_REHEARSAL_{number}": "x" * 20 for number in range(8)}
+
+
 def go_through_the_motions() -> None:
-    """Make a module, find its class, run it, and put its result into JSON."""
+    """Hear of a job, make a module, find its class, run it, tell its result, and look at what is left."""
     gc.enable()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        worker = Channel(ours.fileno())
+        worker.send({"kind": "python", "job": _JOB, "env": _VARIABLES, "limits": {}, "result_bytes": 0})
+        spec = child.read_frame(theirs.fileno())
+        assert spec is not None  # it was sent
+        child.set_environment(spec["env"])
+        channel = Channel(theirs.fileno(), limit=1 << 20)
+        more_memory = run_action.memory_reserve()
+        outcome = run_action.rehearse(_action(), spec["job"])
+        channel.send({"type": "result", **outcome})
+        del more_memory
+    kernel.has_children()
+    threading.active_count()
+    for name in _VARIABLES:
+        del os.environ[name]
+    logging.Logger.manager.loggerDict.pop("actions.python.Rehearsal", None)
+
+
+def _action() -> Any:
     spec = importlib.util.spec_from_file_location("rehearsal", __file__)
     assert spec is not None  # the file is this one
     module = importlib.util.module_from_spec(spec)
     exec(_CODE, module.__dict__)  # noqa: S102 - our own code, above
-    (action,) = (value for value in vars(module).values() if inspect.isclass(value))
-    outcome = run_action.rehearse(action, loads(dumps(_JOB)))
-    dumps({"type": "result", **outcome}).encode("utf-8")
-    logging.Logger.manager.loggerDict.pop("actions.python.Rehearsal", None)
+    return find_entry(module, "", ACTION_METHODS, "action")
