@@ -26,7 +26,6 @@ class BulkInsert:
 
     def __init__(self, table: Table, columns: Sequence[str] | None = None) -> None:
         names = [column.name for column in table.c] if columns is None else list(columns)
-        self._names = names
         self._insert = insert(table)
         dialect = PGDialect()  # type: ignore[no-untyped-call]
         self._processors: list[tuple[str, _Processor]] = [

@@ -43,9 +43,8 @@ def _take_leave(channel: Channel, code: int) -> None:
     """
     if active_count() > 1 or has_children():
         return
-    with contextlib.suppress(
-        Exception
-    ):  # an action may have broken anything; the end of the process says the same
+    # An action may have broken anything; then the end of the process says the same.
+    with contextlib.suppress(Exception):
         channel.send_json(b'{"type": "left", "code": %d}' % (code & 0xFF))
 
 
