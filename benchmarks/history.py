@@ -22,7 +22,7 @@ from benchmarks.report import Report, percentile
 from st_ops.model.executions import Execution
 from st_ops.model.identity import new_id, now
 from st_ops.model.status import Status
-from st_ops.store import executions, retention
+from st_ops.store import claims, executions, retention
 from st_ops.store.database import Database
 from st_ops.store.executions import Move
 from st_ops.store.migrate import upgrade
@@ -129,7 +129,7 @@ def _life_cycle(database: Database) -> float:
         with database.write() as tx:
             executions.insert_new(tx, entries)
         with database.write() as tx:
-            claimed = executions.claim(tx, worker, ["bench"], (), _BATCH)
+            claimed = claims.claim(tx, worker, ["bench"], (), _BATCH)
         ends = [
             Move(execution_id=one.id, status=Status.SUCCEEDED, token=one.token, result={}) for one in claimed
         ]
