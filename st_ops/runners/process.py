@@ -250,12 +250,9 @@ class _Watch:
         for output in self._outputs.values():
             output.close()
         stdout, stderr = (output.text for output in self._outputs.values())
-        report: dict[str, Any] = {} if self._left is None else {"status": self._left << 8}
-        if self._left is None:
-            said = _read_all(self._job.status)
-            if not said.startswith(b"s"):
-                return None  # it had not begun
-            report = json.loads(said[1:]) if len(said) > 1 else {}
+        report = self._report()
+        if report is None:
+            return None
         if self._stop.is_set() and not self._stopped:
             self._stopped = self._stop.reason or "canceled"
         if "left" in report:
@@ -276,6 +273,16 @@ class _Watch:
             lost="" if report else self._lent.sandbox.death(),
             exceeded=report.get("exceeded", ""),
         )
+
+    def _report(self) -> dict[str, Any] | None:
+        """What the sandbox says of the end, {} when it was lost; None when the job had not begun."""
+        if self._left is not None:
+            return {"status": self._left << 8}
+        said = _read_all(self._job.status)
+        if not said.startswith(b"s"):
+            return None
+        report: dict[str, Any] = json.loads(said[1:] or b"{}")
+        return report
 
 
 def _read_all(fd: int) -> bytes:

@@ -4,8 +4,8 @@ It speaks with its worker over a SOCK_SEQPACKET socket, one JSON object a messag
 
 - ``{"start": n, "keep": bool, "processes": most at once, "file": …, "pack_path": …}`` with four descriptors: the
   child's stdout, stderr and channel, and a pipe on which ``s`` is said when the job begins and, when nothing of the
-  job is left, ``{"pid", "status" (as waitpid gives it), "cpu" (seconds), "rss_kb", "left" (pids that would not die),
-  "workdir" (when it is kept), "exceeded": "processes" (when it had too many)}``;
+  job is left, ``{"status" (as waitpid gives it), "left" (pids that would not die), "workdir" (when it is kept),
+  "exceeded": "processes" (when it had too many)}``;
 - ``{"stop": n, "grace": seconds}``: SIGTERM to all of the job's processes, SIGKILL after the grace period.
 
 A worker that closes its end of a job's status pipe waits for the job's end no longer: the child has said that it was
@@ -208,7 +208,7 @@ class Parent:
             pid = ended.si_pid
             if pid in self._jobs:
                 kernel.send(pid, signal.SIGKILL, group=True)
-            _pid, status, usage = os.wait4(pid, 0)
+            _pid, status = os.waitpid(pid, 0)
             self._doomed.discard(pid)
             self._helpers.discard(pid)
             self._spares.ended(pid)
@@ -216,7 +216,7 @@ class Parent:
                 finished, self._trial = self._trial, None
             job = self._jobs.pop(pid, None)
             if job is not None:
-                job.end(status, usage)
+                job.end(status)
                 self._ending.append(job)
         if self._ending:
             self._sweep()

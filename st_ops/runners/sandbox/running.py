@@ -36,14 +36,9 @@ class Running:
         self.report: dict[str, Any] = {}
         self.report_by = 0.0
 
-    def end(self, status: int, usage: Any) -> None:
-        """Its child has ended, with ``status`` as waitpid gives it and ``usage`` as getrusage does."""
-        self.report = {
-            "pid": self.pid,
-            "status": status,
-            "cpu": round(usage.ru_utime + usage.ru_stime, 6),
-            "rss_kb": usage.ru_maxrss,
-        }
+    def end(self, status: int) -> None:
+        """Its child has ended, with ``status`` as waitpid gives it."""
+        self.report = {"status": status}
         if self.exceeded:
             self.report["exceeded"] = "processes"
         self.report_by = time.monotonic() + DEATH_SECONDS

@@ -56,3 +56,16 @@ def pack(tmp_path: Path) -> Path:
     folder = tmp_path / "thepack"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def own_pool(tmp_path: Path) -> Iterator[SandboxPool]:
+    """Sandboxes of one test alone, which it may stop and kill."""
+    pool = SandboxPool(RunnerOptions(work_root=str(tmp_path / "work"), grace_seconds=0.5))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def own_python(own_pool: SandboxPool) -> PythonScriptRunner:
+    return PythonScriptRunner(RunnerOptions(), own_pool, KeyValues())

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from st_ops.runners.base import Stop
-from st_ops.runners.options import RunnerOptions
 from st_ops.runners.python_script import PythonScriptRunner
 from st_ops.runners.sandbox import kernel
 from st_ops.runners.sandbox.pool import SandboxPool
-from tests.unit.runners.running import KeyValues, Lines, action, is_running, python_job
+from tests.unit.runners.running import Lines, action, is_running, python_job
 from tests.waiting import eventually
-
-
-@pytest.fixture
-def own_pool(tmp_path: Path) -> Iterator[SandboxPool]:
-    pool = SandboxPool(RunnerOptions(work_root=str(tmp_path / "work"), grace_seconds=0.5))
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def runner(own_pool: SandboxPool) -> PythonScriptRunner:
-    return PythonScriptRunner(RunnerOptions(), own_pool, KeyValues())
 
 
 def spare_of(pool: SandboxPool) -> int:
@@ -43,8 +27,8 @@ def spare_of(pool: SandboxPool) -> int:
     return eventually(one, what="the spare child")
 
 
-def pid_of_run(runner: PythonScriptRunner, pack: Path, **parameters: str) -> int:
-    outcome = runner.run(
+def pid_of_run(own_python: PythonScriptRunner, pack: Path, **parameters: str) -> int:
+    outcome = own_python.run(
         python_job(pack, action("return os.getpid()"), parameters=parameters), Lines(), Stop()
     )
     pid = outcome.result["result"]
@@ -53,49 +37,49 @@ def pid_of_run(runner: PythonScriptRunner, pack: Path, **parameters: str) -> int
 
 
 def test_a_job_after_a_moment_of_rest_is_run_by_a_process_that_was_there(
-    runner: PythonScriptRunner, own_pool: SandboxPool, pack: Path
+    own_python: PythonScriptRunner, own_pool: SandboxPool, pack: Path
 ):
     def was_there() -> bool:
         spare = spare_of(own_pool)
         # One that is not ready yet is left for later.
-        return pid_of_run(runner, pack) == spare
+        return pid_of_run(own_python, pack) == spare
 
-    pid_of_run(runner, pack)
+    pid_of_run(own_python, pack)
     eventually(was_there)
-    over = pid_of_run(runner, pack)
+    over = pid_of_run(own_python, pack)
     eventually(lambda: not is_running(over), 2)
 
 
 def test_a_spare_that_was_killed_is_missed_by_nobody(
-    runner: PythonScriptRunner, own_pool: SandboxPool, pack: Path
+    own_python: PythonScriptRunner, own_pool: SandboxPool, pack: Path
 ):
-    pid_of_run(runner, pack)
+    pid_of_run(own_python, pack)
     spare = spare_of(own_pool)
     os.kill(spare, signal.SIGKILL)
 
-    assert pid_of_run(runner, pack) != spare
+    assert pid_of_run(own_python, pack) != spare
     assert spare_of(own_pool) != spare
 
 
 def test_a_job_whose_spare_stood_still_is_run_after_all(
-    runner: PythonScriptRunner, own_pool: SandboxPool, pack: Path
+    own_python: PythonScriptRunner, own_pool: SandboxPool, pack: Path
 ):
-    pid_of_run(runner, pack)
+    pid_of_run(own_python, pack)
     spare = spare_of(own_pool)
     os.kill(spare, signal.SIGSTOP)
 
     # The timeout ends the spare, which had not begun.
     job = python_job(pack, action("return os.getpid()"), timeout=0.5)
-    outcome = runner.run(job, Lines(), Stop())
+    outcome = own_python.run(job, Lines(), Stop())
 
     assert outcome.result["result"] not in (spare, "None")
     assert not is_running(spare)
 
 
 def test_a_spare_holds_nothing_open_and_ends_with_its_sandbox(
-    runner: PythonScriptRunner, own_pool: SandboxPool, pack: Path
+    own_python: PythonScriptRunner, own_pool: SandboxPool, pack: Path
 ):
-    pid_of_run(runner, pack)
+    pid_of_run(own_python, pack)
     spare = spare_of(own_pool)
 
     def settled() -> bool:
@@ -108,7 +92,7 @@ def test_a_spare_holds_nothing_open_and_ends_with_its_sandbox(
 
 
 def test_what_a_spare_did_before_cannot_be_seen(
-    runner: PythonScriptRunner, own_pool: SandboxPool, pack: Path, lines: Lines
+    own_python: PythonScriptRunner, own_pool: SandboxPool, pack: Path, lines: Lines
 ):
     source = action(
         "names = [name for name in logging.Logger.manager.loggerDict if 'ehears' in name]\n"
@@ -117,7 +101,7 @@ def test_what_a_spare_did_before_cannot_be_seen(
     )
     seen = []
     for _ in range(3):
-        seen.append(runner.run(python_job(pack, source), lines, Stop()).result["result"])
+        seen.append(own_python.run(python_job(pack, source), lines, Stop()).result["result"])
         spare_of(own_pool)
     assert [entry[:4] for entry in seen] == [[[], 1, 5, True]] * 3
     assert len({entry[4] for entry in seen}) == 3
