@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -33,15 +34,17 @@ class EngineLoop:
         sweep_seconds: float,
         *,
         heeds: Callable[[Bell], bool] = _heeds_all,
+        rests: Callable[[], float] = lambda: math.inf,
     ) -> None:
         """``work`` does one batch and answers whether it is worth calling again at once. Only bells that ``heeds``
-        says yes to wake it.
+        says yes to wake it. It is called again after ``rests()`` seconds at the latest, and at every sweep.
         """
         self._name = name
         self._bus = bus
         self._topics = topics
         self._work = work
         self._heeds = heeds
+        self._rests = rests
         self._sweep_seconds = sweep_seconds
         self._wake = threading.Event()
         #: A bell rang before the present round began: there should be something to do.
@@ -97,7 +100,7 @@ class EngineLoop:
 
     def _pause(self, failures: int) -> None:
         if not failures:
-            self._wake.wait(self._sweep_seconds)
+            self._wake.wait(min(self._sweep_seconds, self._rests()))
             return
         longest = min(_LONGEST_PAUSE, 0.1 * 2 ** min(failures, 10))
         self._closing.wait(longest * (0.5 + random.random() / 2))  # noqa: S311 - jitter, no secret

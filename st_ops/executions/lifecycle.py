@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import orjson
@@ -130,7 +130,7 @@ class Lifecycle:
     def move_in(self, tx: Tx, moves: Sequence[Move], bells: Bells) -> list[Moved]:
         """Move within the caller's transaction; the caller rings ``bells`` after its commit."""
         # First, since whoever admits has the keys before the rows.
-        slots.lock_of(tx, {wish.execution_id for wish in moves})
+        slots.lock_of(tx, {wish.execution_id for wish in moves if wish.limited})
         done = executions.move(tx, moves, self._rewritten)
         made = [
             (entry, entry.execution) for entry in done if entry.execution is not None and not entry.refused
@@ -140,7 +140,7 @@ class Lifecycle:
             if entry.move.probe and self._ask_probe is not None:
                 self._ask_probe(tx, execution, bells)
         over = [entry for entry, _ in made if entry.move.status.terminal]
-        again = [execution.id for entry, execution in made if entry.move.retry]
+        again = [execution.id for entry, execution in made if entry.move.retry and execution.limited]
         if over:
             bells.after.append(partial(_count, self._metrics, over))
             self._announce(tx, over, {ACTION_TRIGGER: action_event, NOTIFY_TRIGGER: notify_event}, bells)
@@ -149,7 +149,9 @@ class Lifecycle:
             self._announce(tx, asked, {INQUIRY_TRIGGER: asked_event}, bells)
         if over or again:
             # Whoever ends, or rests before another try, makes room: in this transaction, so that it cannot be lost.
-            freed = slots.release(tx, [entry.execution.id for entry in over if entry.execution is not None])
+            freed = slots.release(
+                tx, [one.id for entry, one in made if entry.move.status.terminal and one.limited]
+            )
             freed |= requirements.open_for(tx, over, self._catalog.cached().required)
             self.admit_in(tx, freed | slots.give_back(tx, again), bells)
         return done
@@ -164,15 +166,28 @@ class Lifecycle:
         *,
         actor: str = "",
         slotless: Collection[str] = (),
+        registered: bool = False,
     ) -> list[Execution]:
         """Let a worker take up to ``limit`` ready executions; those whose action's rate is used up are delayed.
 
-        ``slotless``: the runners whose executions need no slot, see the store's ``claim``.
+        ``slotless`` and ``registered``: see the store's ``claim``.
         """
-        # Seen in this transaction, so that every claimed action is run as it is registered now.
-        snapshot = self._catalog.current(tx)
-        hold = partial(too_soon, tx, self._limits, snapshot)
-        return claims.claim(tx, worker_id, queues, labels, limit, actor=actor, hold=hold, slotless=slotless)
+
+        def hold(candidates: Sequence[Execution]) -> Mapping[str, datetime]:
+            # Seen in this transaction, so that every claimed action is run as it is registered now.
+            return too_soon(tx, self._limits, self._catalog.current(tx), candidates)
+
+        return claims.claim(
+            tx,
+            worker_id,
+            queues,
+            labels,
+            limit,
+            actor=actor,
+            hold=hold,
+            slotless=slotless,
+            registered=registered,
+        )
 
     def admit_in(self, tx: Tx, keys: Collection[str], bells: Bells) -> None:
         """Make ready what waits under these concurrency keys and has room now."""

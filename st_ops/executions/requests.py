@@ -155,7 +155,10 @@ class Requests:
     def _write(self, tx: Tx, batch: Sequence[Prepared]) -> list[Execution]:
         # One batch is written and rung for at a time, so one set of bells is enough.
         self._bells = Bells()
-        stored = self._store(tx, self._catalog.current(tx), batch, self._bells)
+        # By what they were prepared with. Whether the registry has changed was asked with the first of them, so that
+        # the next will be prepared with what it is now.
+        stored = self._store(tx, self._catalog.cached(), batch, self._bells)
+        self._catalog.current(tx)
         if self._worker is not None and len(batch) == 1 and self._bells.requested:
             self._taken = self._worker.take(tx)
         return stored
@@ -263,6 +266,7 @@ class Requests:
             keys = ", ".join(f"'{limit.key}' (limit {limit.limit})" for limit in item.limits)
             waits = {
                 "waits_for_slot": True,
+                "limited": True,
                 "status": Status.DELAYED,
                 "reason": entry.reason or f"waits for a slot of {keys}",
             }

@@ -128,7 +128,7 @@ class Running:
             result, status = {"error": reason, "failed": True}, Status.FAILED
         return Move(
             execution_id=execution.id, status=status, actor=f"worker {worker_id}", reason=reason,
-            token=execution.token, result=result,
+            token=execution.token, limited=execution.limited, result=result,
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from st_ops.executions.console import OutputWriter
 from st_ops.executions.desk import Desk, Report
 from st_ops.executions.lifecycle import Bells, Lifecycle
 from st_ops.executions.running import LOST, SHUTDOWN, Running
+from st_ops.executions.untold import Untold
 from st_ops.logs import facts
 from st_ops.metrics import Metrics
 from st_ops.model.bells import Bell, Topic
@@ -37,6 +38,9 @@ log = logging.getLogger(__name__)
 #: While others run, turns rest so many seconds for each of them, at most as long as the second says: what ends
 #: meanwhile shares a transaction. One run alone never waits.
 _REST_EACH, _REST_MOST = 0.001, 0.016
+
+#: While nothing rings, ends are recorded without a look at what there is to claim, for so many seconds at most.
+_LOOK_SECONDS = 0.1
 
 #: For so long at most, somebody who asked for one run waits for its begin before the answer is made: two threads that
 #: both want the interpreter would hold up the run by more than that.
@@ -71,14 +75,19 @@ class Worker:
         self._sweep_seconds = sweep_seconds
         self._swept_at = 0.0
         self._turned_at = 0.0
+        self._untold = Untold()
+        self._looked_at = 0.0
+        #: There may be more that is ready than was claimed, or room for.
+        self._more = True
         #: What the store says this worker runs may be more than it knows of: the answer to a commit was lost.
         self._doubtful = False
         #: Held from a claim until all that was claimed lies on the desk.
         self._turning = threading.Lock()
         self._pool = ThreadPoolExecutor(settings.slots, thread_name_prefix="slot")
         self._loop = EngineLoop(
-            "worker", bus, [Topic.EXECUTION_REQUESTED], self._turn, sweep_seconds, heeds=self._is_news
-        )
+            "worker", bus, [Topic.EXECUTION_REQUESTED], self._turn, sweep_seconds,
+            heeds=self._is_news, rests=self._untold.seconds,
+        )  # fmt: skip
         self.membership = Membership(
             database, kind="runner", settings=settings, on_beat=_nothing, on_lost=self._lose
         )
@@ -152,6 +161,7 @@ class Worker:
                 self._doubtful = True
                 taken = self._claim(tx, self._settings.slots)
                 self._doubtful = bool(taken)
+                self._more = self._more or len(taken) >= self._settings.slots
         finally:
             if not taken:
                 self._turning.release()
@@ -166,25 +176,31 @@ class Worker:
 
     def forget(self) -> None:
         """Find out about what ``take`` answered: its transaction may be committed or not."""
+        self._more = True
         self._turning.release()
         self._loop.wake()
 
     def _record_and_claim(self) -> bool:
         if self._doubtful:
             self._take_up()
+        self._more = self._more or self._loop.rung
         reports = self._desk.reports()
         free = self._settings.slots - self._desk.count() + len(reports)
         if self._closing or self.membership.draining:
             free = 0
-        if not reports and (free <= 0 or not (self._loop.rung or self._anything_ready())):
-            return False
         bells = Bells()
+        if not reports and (free <= 0 or not self._anything_ready()):
+            self._untold.tell(bells)
+            bells.ring(self._bus)
+            return False
         # Until all that is claimed has been started.
         self._doubtful = True
         try:
             with self._database.write() as tx:
                 obsolete = self._record(tx, reports, bells)
-                claimed = self._claim(tx, free)
+                overdue = time.monotonic() > self._looked_at + _LOOK_SECONDS
+                looked = self._more or bool(bells.requested) or not reports or overdue
+                claimed = self._claim(tx, free) if looked else []
         except Unavailable:
             self._desk.put_back(reports)
             raise
@@ -198,7 +214,8 @@ class Worker:
         self._writer.ring([line for report in reports for line in report.lines])
         self._remove_files(obsolete)
         self._turned_at = time.monotonic()
-        return free > 0 and len(claimed) >= free
+        self._more = looked and len(claimed) >= free
+        return free > 0 and self._more
 
     def _begin(self, claimed: Sequence[Execution], bells: Bells, patience: float = 0.0) -> None:
         """Start what was claimed, and tell of the commit: of what runs in this thread, before it runs.
@@ -212,9 +229,14 @@ class Worker:
                 inline.append(execution)
             else:
                 self._start(execution)
-        if patience and len(inline) < len(claimed):
-            self._desk.wait_begun(patience)
-        bells.changed += [execution.id for execution in claimed]
+        begun = [execution.id for execution in claimed]
+        if patience:
+            if len(inline) < len(claimed):
+                self._desk.wait_begun(patience)
+            bells.changed += begun
+        else:
+            self._untold.add(begun)
+        self._untold.tell(bells)
         bells.ring(self._bus)
         for execution in inline:
             self._start(execution)
@@ -252,13 +274,16 @@ class Worker:
         """
         if time.monotonic() >= self._swept_at + self._sweep_seconds:
             self._lifecycle.admit_waiting()
-            # A commit may come about even after a look found nothing of it.
-            self._doubtful = True
+            # A commit may come about even after a look found nothing of it, and a bell may have been lost.
+            self._doubtful = self._more = True
             self._swept_at = time.monotonic()
 
     def _anything_ready(self) -> bool:
-        with self._database.read() as tx:
-            return claims.any_ready(tx, self._settings.queues)
+        """Whether it is worth a transaction to claim."""
+        if self._more and not self._loop.rung:
+            with self._database.read() as tx:
+                self._more = claims.any_ready(tx, self._settings.queues)
+        return self._more
 
     def _record(self, tx: Tx, reports: Sequence[Report], bells: Bells) -> list[str]:
         """Answers where the files are that no artifact names any more."""
@@ -286,11 +311,11 @@ class Worker:
         if free <= 0:
             return []
         me, wanted = self.membership.id, self._settings
-        if not workers.is_registered(tx, me):
-            # Declared lost: what it took now would be an orphan. The next heartbeat registers it anew.
-            return []
-        inline = self._running.inline
-        return self._lifecycle.claim_in(tx, me, wanted.queues, wanted.labels, free, slotless=inline)
+        self._looked_at = time.monotonic()
+        # Declared lost it gets nothing: what it took would be an orphan. The next heartbeat registers it anew.
+        return self._lifecycle.claim_in(
+            tx, me, wanted.queues, wanted.labels, free, slotless=self._running.inline, registered=True
+        )
 
     def _record_one_by_one(self, reports: Sequence[Report]) -> None:
         """After a batch that could not be stored: one bad report must not hold up the others."""
@@ -321,7 +346,7 @@ class Worker:
         reason = f"the result could not be stored: {type(error).__name__}: {str(error)[:500]}"
         failed = Move(
             execution_id=report.move.execution_id, status=Status.FAILED, actor=report.move.actor, reason=reason,
-            token=report.move.token, result={"error": reason, "failed": True},
+            token=report.move.token, limited=report.move.limited, result={"error": reason, "failed": True},
         )  # fmt: skip
         self._lifecycle.move([failed])
 
@@ -369,5 +394,5 @@ def _not_begun(execution: Execution, status: Status, reason: str) -> Move:
     """The report of an execution that was claimed and did not begin: whoever is free may run it."""
     return Move(
         execution_id=execution.id, status=status, actor=f"worker {execution.worker_id}",
-        token=execution.token, reason=reason,
+        token=execution.token, limited=execution.limited, reason=reason,
     )  # fmt: skip

@@ -67,6 +67,8 @@ class Execution(Model):
     timeout: float | None = None
     #: It is not ready because a concurrency limit is reached.
     waits_for_slot: bool = False
+    #: It has slots, held or waited for: its action's, its rule's or a policy's concurrency, or what it requires.
+    limited: bool = False
     worker_id: str | None = None
     token: int = 0
     #: Not to be claimed before this moment.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Insert, Update, bindparam, insert, literal, select
 
 from st_ops.model.records import AuditEntry
 from st_ops.model.status import Status
@@ -22,6 +23,29 @@ def record(tx: Tx, entries: Sequence[AuditEntry]) -> None:
     if entries:
         # A row has an entry's very fields: nothing need be copied.
         _INSERT(tx, [entry.__dict__ for entry in entries])
+
+
+class Noted:
+    """A statement that changes one row, together with the audit row of that change: on PostgreSQL one round trip."""
+
+    def __init__(self, change: Insert | Update, answer: ColumnElement[Any] | None = None) -> None:
+        """``change`` has all its values as parameters; ``answer`` is a column to be read on the way."""
+        answers = () if answer is None else (answer,)
+        self._change = change.returning(*answers) if answers else change
+        row = {name: bindparam(f"audit_{name}", type_=audit.c[name].type) for name in AuditEntry.model_fields}
+        noted = insert(audit).values(row).add_cte(change.returning(literal(1)).cte("change"))
+        self._both = noted.returning(*answers) if answers else noted
+
+    def __call__(self, tx: Tx, values: Mapping[str, Any], entry: AuditEntry) -> Any:
+        """Do it; what ``answer`` was, or None."""
+        if tx.dialect.name == "postgresql":
+            fields = {f"audit_{name}": value for name, value in entry.__dict__.items()}
+            done = tx.execute(self._both, {**values, **fields})
+            return done.scalar_one() if done.returns_rows else None
+        done = tx.execute(self._change, values)
+        found = done.scalar_one() if done.returns_rows else None
+        record(tx, [entry])
+        return found
 
 
 def find(

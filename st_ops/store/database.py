@@ -7,14 +7,16 @@ belongs together is committed together.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from st_ops.errors import InvalidInput, Unavailable, UserError
@@ -26,6 +28,8 @@ T = TypeVar("T")
 
 #: SQLite connections kept open: making one anew (pragmas, reading the schema) costs more than most queries.
 _SQLITE_CONNECTIONS = 64
+#: A PostgreSQL connection that was not used for so many seconds is asked whether it still answers.
+_TRUSTED_SECONDS = 1.0
 #: Milliseconds a SQLite connection waits for another process's write to end.
 _BUSY_TIMEOUT_MS = 30_000
 
@@ -60,10 +64,14 @@ class Database:
 
     def _make_engine(self, pool_size: int) -> Engine:
         if self.dialect == "postgresql":
-            return create_engine(
-                self.url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, pool_recycle=1800,
+            # The one used last comes first: what the server keeps for it is warm.
+            engine = create_engine(
+                self.url, pool_size=pool_size, max_overflow=20, pool_use_lifo=True, pool_recycle=1800,
                 connect_args={"connect_timeout": 5, "application_name": "st_ops"},
             )  # fmt: skip
+            event.listen(engine, "checkin", _note_use)
+            event.listen(engine, "checkout", partial(_ask_if_idle, engine))
+            return engine
         if self.url.database and self.url.database != ":memory:":
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(
@@ -135,6 +143,20 @@ def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that later writes can fail with SQLITE_BUSY at once; taking the lock first waits.
     writing = connection.get_execution_options().get("st_ops_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _ask_if_idle(engine: Engine, connection: Any, record: Any, _proxy: Any) -> None:
+    """Replace all connections when this one has ended meanwhile: most likely they have, too."""
+    if time.monotonic() - record.info.get("used", time.monotonic()) < _TRUSTED_SECONDS:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as exc:
+        raise InvalidatePoolError(str(exc)) from exc
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.model.executions import Execution
+from st_ops.store import registry
 from st_ops.store.database import Tx
 from st_ops.store.schema import execution, execution_result
 from st_ops.store.types import dumps
@@ -43,6 +44,16 @@ def read(tx: Tx, query: Select[Any], values: dict[str, Any] | None = None) -> li
     found = tx.execute(query, values)
     names = tuple(found.keys())
     return [Execution.model_validate(dict(zip(names, row, strict=True))) for row in found.all()]
+
+
+def read_with_version(tx: Tx, query: Select[Any], values: dict[str, Any]) -> list[Execution]:
+    """Likewise, where ``registry.VERSION`` is one of the query's columns."""
+    found = []
+    for row in tx.execute(query, values).mappings().all():
+        fields = dict(row)
+        registry.version_read(tx, fields.pop(registry.VERSION.name))
+        found.append(Execution.model_validate(fields))
+    return found
 
 
 def place_result(tx: Tx, execution_id: str, result: Any) -> tuple[Any, int]:

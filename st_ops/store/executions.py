@@ -11,17 +11,25 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from st_ops.model.executions import Execution
 from st_ops.model.identity import now
 from st_ops.model.records import AuditEntry
 from st_ops.model.status import RESOLUTIONS, Status, may_move
-from st_ops.store import audit
+from st_ops.store import audit, registry
 from st_ops.store.bulk import BulkInsert
 from st_ops.store.database import Tx
-from st_ops.store.execution_rows import LIGHT, WHOLE, place_result, read, row_of, with_result
+from st_ops.store.execution_rows import (
+    LIGHT,
+    WHOLE,
+    place_result,
+    read,
+    read_with_version,
+    row_of,
+    with_result,
+)
 from st_ops.store.parts import in_parts
 from st_ops.store.schema import execution
 
@@ -29,9 +37,15 @@ from st_ops.store.schema import execution
 # those of every run are built once.
 _ID, _IDS = execution.c.id == bindparam("id"), execution.c.id.in_(bindparam("ids", expanding=True))
 _INSERT = BulkInsert(execution)
+_INSERT_ONE = audit.Noted(
+    insert(execution).values(
+        {column.name: bindparam(column.name, type_=column.type) for column in execution.c}
+    ),
+    registry.VERSION,
+)
 _GET = {True: select(*WHOLE).where(_ID), False: select(*LIGHT).where(_ID)}
 _GET_MANY = {True: select(*WHOLE).where(_IDS), False: select(*LIGHT).where(_IDS)}
-_LOCK = _GET_MANY[False].order_by(execution.c.id).with_for_update()
+_LOCK = select(*LIGHT, registry.VERSION).where(_IDS).order_by(execution.c.id).with_for_update()
 
 
 class Unset:
@@ -50,6 +64,8 @@ class Move:
     actor: str = "system"
     reason: str = ""
     token: int | None = None
+    #: False: who moves it knows that it has no slots (``Execution.limited``).
+    limited: bool = True
     result: Any = UNSET
     worker_id: str | None = None
     ready_at: datetime | None = None
@@ -93,6 +109,10 @@ def insert_new(tx: Tx, entries: Sequence[Execution], *, actor: str = "system") -
     existing one is answered in its place.
     """
     plain = [entry for entry in entries if entry.run_key is None and entry.task is None]
+    if len(plain) == len(entries) == 1:
+        note = audit_entry(plain[0], Status.REQUESTED, actor, plain[0].reason)
+        registry.version_read(tx, _INSERT_ONE(tx, row_of(plain[0]), note))
+        return plain
     for some in in_parts(plain):
         _INSERT(tx, [row_of(entry) for entry in some])
     answers = {entry.id: entry for entry in plain}
@@ -152,7 +172,7 @@ def move(
     present one, when the status is not in ``only_from``, or when no legal move leads there.
     """
     wanted = sorted({entry.execution_id for entry in moves})
-    present = {entry.id: entry for entry in read(tx, _LOCK, {"ids": wanted})} if wanted else {}
+    present = {entry.id: entry for entry in read_with_version(tx, _LOCK, {"ids": wanted})} if wanted else {}
     answers, updates, entries = [], [], []
     for wish in moves:
         current = present.get(wish.execution_id)
@@ -175,6 +195,9 @@ def move(
             audit_entry(current, wish.status, wish.actor, wish.reason, {"from": current.status.value})
         )
         present[current.id] = current.model_copy(update={**changes, "status": wish.status})
+    if len(updates) == len(entries) == 1:
+        _MOVE_ONE(tx, updates[0], entries[0])
+        return answers
     if updates:
         tx.execute(_MOVE, updates)
     audit.record(tx, entries)
@@ -190,6 +213,9 @@ _MOVE = (
     .where(execution.c.id == bindparam("b_id"))
     .values({name: bindparam(f"b_{name}", type_=execution.c[name].type) for name in _MOVED_COLUMNS})
 )
+
+
+_MOVE_ONE = audit.Noted(_MOVE)
 
 
 def _refusal(wish: Move, current: Execution | None) -> str:

@@ -33,10 +33,20 @@ class Registered:
 
 _READ_VERSION = select(counter.c.value).where(counter.c.name == _VERSION)
 
+#: The version as a column of another statement, which is worth a round trip; hand what it gives to ``version_read``.
+VERSION = _READ_VERSION.scalar_subquery().label("registry_version")
+_READ = "st_ops_registry_version"
+
 
 def version(tx: Tx) -> int:
     """Grows by one with every change of the registry."""
-    return tx.execute(_READ_VERSION).scalar_one_or_none() or 0
+    read: int | None = tx.get_execution_options().get(_READ)
+    return read if read is not None else tx.execute(_READ_VERSION).scalar_one_or_none() or 0
+
+
+def version_read(tx: Tx, found: int | None) -> None:
+    """A statement of this transaction had ``VERSION`` among its columns: it need not be read again."""
+    tx.execution_options(**{_READ: found or 0})
 
 
 def lock(tx: Tx) -> None:
@@ -49,6 +59,7 @@ def _bump(tx: Tx) -> None:
     dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
     place = dialect.insert(counter).values(name=_VERSION, value=1)
     tx.execute(place.on_conflict_do_update(index_elements=["name"], set_={"value": counter.c.value + 1}))
+    tx.execution_options(**{_READ: None})
 
 
 def digests(tx: Tx, pack_ref: str) -> dict[tuple[str, str], str]:

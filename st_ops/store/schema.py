@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     text,
+    true,
 )
 
 from st_ops.store.types import Json, Micros
@@ -136,6 +137,8 @@ execution = Table(
     Column("retries", Integer, nullable=False),
     Column("timeout", Float),
     Column("waits_for_slot", Boolean, nullable=False),
+    # False: it has no rows in ``slot``, and nobody need look for them.
+    Column("limited", Boolean, nullable=False, server_default=true()),
     _id("worker_id", nullable=True),
     Column("token", Integer, nullable=False),
     Column("ready_at", Micros, nullable=False),

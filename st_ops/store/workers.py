@@ -60,16 +60,6 @@ def get(tx: Tx, worker_id: str) -> Worker | None:
     return None if row is None else Worker.model_validate(dict(row))
 
 
-_REGISTERED = (
-    select(worker.c.id).where(worker.c.id == bindparam("id")).with_for_update(read=True, key_share=True)
-)
-
-
-def is_registered(tx: Tx, worker_id: str) -> bool:
-    """Whether the worker is one of the living; until the commit nobody can declare it lost."""
-    return tx.execute(_REGISTERED, {"id": worker_id}).first() is not None
-
-
 def find(tx: Tx, kind: str | None = None) -> list[Worker]:
     """All registered workers, oldest first."""
     query = select(worker).order_by(worker.c.started_at)

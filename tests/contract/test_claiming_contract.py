@@ -121,8 +121,9 @@ def test_no_worker_is_declared_lost_while_it_claims_and_no_orphan_is_given_to_tw
     store = Database(postgres_url)
     upgrade(store)
     worker = a_lapsed_worker(store)
+    stored(store)
     with store.write() as claiming, store.write() as reaping:
-        assert workers.is_registered(claiming, worker)
+        assert len(claims.claim(claiming, worker, ["default"], (), 1, registered=True)) == 1
         assert workers.reap_lost(reaping) == []
     stored(store)
     claimed(store, 1)
@@ -131,8 +132,19 @@ def test_no_worker_is_declared_lost_while_it_claims_and_no_orphan_is_given_to_tw
         assert workers.orphans(other, workflows=False) == []
     with store.write() as tx:
         assert [entry.id for entry in workers.reap_lost(tx)] == [worker]
-        assert not workers.is_registered(tx, worker)
     store.close()
+
+
+def test_nothing_is_claimed_for_a_worker_that_was_declared_lost(store: Database) -> None:
+    worker = a_lapsed_worker(store)
+    stored(store, 2)
+    with store.write() as tx:
+        assert len(claims.claim(tx, worker, ["default"], (), 1, registered=True)) == 1
+        assert [entry.id for entry in workers.reap_lost(tx)] == [worker]
+    with store.write() as tx:
+        assert claims.claim(tx, worker, ["default"], (), 1, registered=True) == []
+        assert claims.claim(tx, worker, ["default"], ["gpu"], 1, registered=True) == []
+        assert len(claims.claim(tx, worker, ["default"], (), 1)) == 1
 
 
 def test_more_is_claimed_of_what_needs_no_slot(store: Database) -> None:

@@ -23,6 +23,7 @@ from st_ops.model.status import LEGAL_MOVES, Status
 from st_ops.store import (
     audit,
     claims,
+    database,
     events,
     executions,
     history,
@@ -549,3 +550,59 @@ def test_what_fails_halfway_leaves_nothing(store: Database) -> None:
     with store.read() as tx:
         assert history.count(tx, history.ExecutionFilter()) == 0
         assert audit.find(tx) == []
+
+
+def test_connections_that_ended_while_nobody_used_them_are_replaced_unnoticed(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = Database(postgres_url), Database(postgres_url)
+    upgrade(store)
+
+    def cut() -> None:
+        with other.write() as tx:
+            mine = "datname = current_database() AND pid <> pg_backend_pid()"
+            tx.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}")
+
+    with store.read() as one, store.read() as two:
+        assert registry.version(one) == registry.version(two)
+    cut()
+    # Used a moment ago: it is not asked, and the transaction that finds out fails. The next one does not.
+    with pytest.raises(Unavailable), store.read() as tx:
+        registry.version(tx)
+    with store.read() as tx:
+        before = registry.version(tx)
+    cut()
+    monkeypatch.setattr(database, "_TRUSTED_SECONDS", 0.0)
+    with store.read() as tx:
+        assert registry.version(tx) == before
+    store.close()
+    other.close()
+
+
+def test_one_change_leaves_the_same_audit_rows_as_many(store: Database) -> None:
+    def lived(entries: list[Execution]) -> list[list[tuple[str, str, str, dict[str, object]]]]:
+        ids = [entry.id for entry in stored(store, *entries)]
+        with store.write() as tx:
+            claimed = claims.claim(tx, new_id(), ["default"], (), len(ids), actor="a worker")
+            ends = [
+                Move(execution_id=entry.id, status=Status.FAILED, actor="a worker", reason="because", token=1)
+                for entry in claimed
+            ]
+            assert not any(done.refused for done in executions.move(tx, ends))
+        with store.read() as tx:
+            found = {key: audit.find(tx, subject_id=key, newest_first=False) for key in ids}
+        return [[(row.verb, row.actor, row.reason, row.detail) for row in found[key]] for key in ids]
+
+    (alone,) = lived([an_execution()])
+    assert [row[:3] for row in alone] == [
+        ("requested", "system", ""), ("running", "a worker", ""), ("failed", "a worker", "because"),
+    ]  # fmt: skip
+    assert lived([an_execution() for _ in range(3)]) == [alone] * 3
+
+
+def test_the_version_of_the_registry_is_read_anew_after_a_change_of_its_own(store: Database) -> None:
+    with store.write() as tx:
+        executions.insert_new(tx, [an_execution()])
+        before = registry.version(tx)
+        registry.put_pack(tx, Pack(ref="p", name="p"), "digest", [])
+        assert registry.version(tx) == before + 1

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from st_ops.model.records import AuditEntry
 from st_ops.store import audit
@@ -27,10 +28,18 @@ def arm(moment: str, number: signal.Signals) -> None:
     """Send ourselves the signal at ``moment``, once."""
     when, verb, subject = moment.split(" ")
     seen: list[Tx] = []
-    record, write = audit.record, Database.write
+    record, note, write = audit.record, audit.Noted.__call__, Database.write
 
     def recorded(tx: Tx, entries: Sequence[AuditEntry]) -> None:
         record(tx, entries)
+        look_at(tx, entries)
+
+    def noted(change: audit.Noted, tx: Tx, values: Mapping[str, Any], entry: AuditEntry) -> Any:
+        answer = note(change, tx, values, entry)
+        look_at(tx, [entry])
+        return answer
+
+    def look_at(tx: Tx, entries: Sequence[AuditEntry]) -> None:
         if any(entry.verb == verb and subject in (entry.ref, entry.detail.get("task")) for entry in entries):
             seen.append(tx)
 
@@ -45,6 +54,7 @@ def arm(moment: str, number: signal.Signals) -> None:
             os.kill(os.getpid(), number)
 
     audit.record = recorded
+    audit.Noted.__call__ = noted  # type: ignore[assignment, method-assign]
     Database.write = written  # type: ignore[assignment, method-assign]
 
 

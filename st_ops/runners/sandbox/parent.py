@@ -36,10 +36,10 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Mapping, NoReturn
+from typing import TYPE_CHECKING, Any, Mapping
 
 from st_ops.runners.sandbox import child, kernel
-from st_ops.runners.sandbox.running import Running, kill_those_that_multiply, say
+from st_ops.runners.sandbox.running import Running, kill_those_that_multiply, remove_and_exit, say
 from st_ops.runners.sandbox.spare import Spares
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at whether our worker still is our parent.
 _PARENT_CHECK = 5.0
+
+#: Seconds after a job's end in which no spare child is made: whoever records that end has the machine for himself.
+_REST_SECONDS = 0.003
 
 #: Seconds between two looks at how many processes the jobs have.
 _COUNT_SECONDS = 0.2
@@ -114,12 +117,17 @@ class Parent:
                 elif not self._receive():
                     self._end_everything()
             self._keep_time()
-            if self._spares.wanted and not (self._busy or self._trial or self._closing):
+            if self._resting and time.monotonic() >= self._last_job + _REST_SECONDS:
                 self._spares.make()
 
     @property
     def _busy(self) -> bool:
         return bool(self._jobs or self._ending or self._helpers)
+
+    @property
+    def _resting(self) -> bool:
+        """There is time for a spare child, and none."""
+        return self._spares.wanted and not (self._busy or self._trial or self._closing)
 
     def _asked_to_end(self, *_: object) -> None:
         self._end_everything()
@@ -263,7 +271,7 @@ class Parent:
             # A large tree would keep us from our duties; a child takes it away.
             pid = os.fork()
             if pid == 0:
-                _remove_and_exit(workdir)
+                remove_and_exit(workdir)
             self._helpers.add(pid)
 
     def _end_everything(self) -> None:
@@ -284,6 +292,8 @@ class Parent:
     def _wait_ms(self) -> float:
         due = [job.kill_at for job in self._jobs.values() if job.kill_at is not None]
         due += [job.report_by for job in self._ending]
+        if self._resting:
+            due.append(self._last_job + _REST_SECONDS)
         longest = min(_PARENT_CHECK, self._idle)
         if self._jobs:
             longest = min(longest, _LOOK_SECONDS)
@@ -302,11 +312,8 @@ class Parent:
             self._looked_at = at
             for job in self._jobs.values():
                 # It said that it was ending, and is not. Its worker has given it up.
-                if (
-                    job.kill_at is None
-                    and at > job.since + _LOOK_SECONDS
-                    and kernel.nobody_reads(job.status_fd)
-                ):
+                aged = job.kill_at is None and at > job.since + _LOOK_SECONDS
+                if aged and kernel.nobody_reads(job.status_fd):
                     job.kill_at = at
         if at > self._counted_at + _COUNT_SECONDS:
             self._counted_at = at
@@ -352,16 +359,6 @@ class Parent:
         self._drop_spare()
         gc.collect()
         gc.freeze()
-
-
-def _remove_and_exit(workdir: str) -> NoReturn:
-    try:
-        kernel.become_helper()
-        import shutil
-
-        shutil.rmtree(workdir, ignore_errors=True)
-    finally:
-        os._exit(0)
 
 
 def main(arguments: list[str]) -> int:
