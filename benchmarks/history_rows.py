@@ -144,7 +144,8 @@ class History:
 _COMMON: dict[str, object] = {
     "parameters": '{"cmd":"systemctl restart web","host":"web-1.example.org"}', "task": None, "task_key": None,
     "queue": "default", "needs": "[]", "priority": 0, "idempotent": 0, "attempt": 1, "retries": 0, "timeout": None,
-    "waits_for_slot": 0, "token": 1, "result": '{"succeeded":true,"return_code":0,"stdout":"' + "x" * 120 + '"}',
+    "waits_for_slot": 0, "limited": 0, "token": 1,
+    "result": '{"succeeded":true,"return_code":0,"stdout":"' + "x" * 120 + '"}',
     "result_size": 170, "reason": "", "notify": "{}", "parent_notified": 1,
 }  # fmt: skip
 _EXECUTION_COLUMNS = [column.name for column in execution.c]

@@ -47,13 +47,12 @@ def read(tx: Tx, query: Select[Any], values: dict[str, Any] | None = None) -> li
 
 
 def read_with_version(tx: Tx, query: Select[Any], values: dict[str, Any]) -> list[Execution]:
-    """Likewise, where ``registry.VERSION`` is one of the query's columns."""
-    found = []
-    for row in tx.execute(query, values).mappings().all():
-        fields = dict(row)
-        registry.version_read(tx, fields.pop(registry.VERSION.name))
-        found.append(Execution.model_validate(fields))
-    return found
+    """Likewise, where ``registry.VERSION`` is the last of the query's columns."""
+    found = tx.execute(query, values)
+    names, rows = tuple(found.keys())[:-1], found.all()
+    for row in rows[:1]:
+        registry.version_read(tx, row[-1])
+    return [Execution.model_validate(dict(zip(names, row[:-1], strict=True))) for row in rows]
 
 
 def place_result(tx: Tx, execution_id: str, result: Any) -> tuple[Any, int]:

@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import event as listening
 from sqlalchemy import text
 
+from benchmarks.history_cases import cases
+from benchmarks.history_store import build
 from st_ops.model.events import TriggerInstance
 from st_ops.model.executions import Execution
 from st_ops.model.identity import now
@@ -161,3 +163,14 @@ def test_counting_stops_where_a_page_needs_no_more(
         assert history.count(tx, ExecutionFilter(), found=5, limit=5, offset=5) == 7
         found, total = events.find(tx, status="pending")
     assert (len(found), total) == (3, 2)
+
+
+def test_the_benchmark_fills_a_store_of_today(store: Database) -> None:
+    made, _seconds = build(store, 400)
+    assert len(cases(made)) > 30
+    with store.read() as tx:
+        assert history.count(tx, ExecutionFilter()) >= 400
+        found = history.find(tx, ExecutionFilter(action="core.local"), result=True)
+        assert found
+        assert all(entry.status in Status and not entry.limited and entry.result for entry in found)
+        assert audit.find(tx, subject_id=found[0].id)
