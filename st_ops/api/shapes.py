@@ -26,6 +26,9 @@ from st_ops.store.database import Tx
 
 R = TypeVar("R", bound=Resource)
 
+#: So many kinds of execution are remembered: histories may have any number of actions that are no more.
+_MOST_KINDS = 5_000
+
 #: What started it: looked up together.
 _CAUSE = ("rule", "trigger_instance", "trigger", "trigger_type")
 
@@ -125,8 +128,10 @@ class ExecutionShapes:
         self._mask = mask
         self._parts = [(name, make) for name, make in _PARTS.items() if fields.wants(name)]
         self._wants_cause = any(map(fields.wants, _CAUSE))
-        #: By action and runner: a page has many executions of few actions.
-        self._kinds: dict[tuple[str, str], _Kind] = {}
+        #: By action and runner: pages have many executions of few actions, and the next page of the same ones.
+        self._kinds: dict[tuple[str, str], _Kind] = (
+            {} if mask.shows else snapshot.derived.setdefault(_Kind, {})
+        )
         #: Rules and trigger types, of which a page has few as well.
         self._causes: dict[tuple[str, str], dict[str, Any]] = {}
 
@@ -186,6 +191,8 @@ class ExecutionShapes:
         kind = self._kinds.get(key)
         if kind is None:
             action = self._snapshot.actions.get(entry.action) or unregistered(entry)
+            if len(self._kinds) >= _MOST_KINDS:
+                self._kinds.clear()
             kind = self._kinds[key] = _Kind(action, runner_of(entry), self._mask)
         return kind
 

@@ -18,7 +18,7 @@ from st_ops.logs import facts
 from st_ops.model.identity import new_id, now
 from st_ops.model.records import AuditEntry
 from st_ops.settings import RetentionSettings
-from st_ops.store import artifacts, audit, retention, workers
+from st_ops.store import artifacts, audit, hours, retention, workers
 from st_ops.store.database import Database, Tx
 
 log = logging.getLogger(__name__)
@@ -116,6 +116,7 @@ class Retention:
     def round(self) -> dict[str, int]:
         """Forget all that is old now; answers kind → how many rows, or {} while another process does it."""
         done: dict[str, int] = {}
+        self._count_hours()
         for kind in _kinds(self._settings):
             if kind.days == 0:
                 continue
@@ -128,6 +129,15 @@ class Retention:
             log.info("Forgot what is old: %s.", ", ".join(f"{count} {name}" for name, count in done.items()))
             self._note(done)
         return done
+
+    def _count_hours(self) -> None:
+        """Count the executions of the hours that are over; only one process at a time also forgets some of them."""
+        counted = 1
+        while counted and self._leads() and not self._closing.is_set():
+            started = time.perf_counter()
+            with self._database.write() as tx:
+                counted = hours.count(tx)
+            self._closing.wait(_REST * (time.perf_counter() - started))
 
     def _forget_all(self, kind: _Kind) -> int | None:
         """Everything of one kind; None once the lease is another's or we are closing."""

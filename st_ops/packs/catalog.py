@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from st_ops.errors import NotFound
 from st_ops.model.events import trigger_ref_for
@@ -31,6 +32,8 @@ class Snapshot:
     listened: frozenset[str] = frozenset()
     #: Refs of the actions whose success some action requires.
     required: frozenset[str] = frozenset()
+    #: What others make of it and keep as long as it holds, under keys of their own.
+    derived: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def knows_trigger(self, ref: str) -> bool:
         """True when ``ref`` names a trigger type, or a trigger that some rule made of one."""

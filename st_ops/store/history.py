@@ -26,10 +26,14 @@ from st_ops.model.executions import Execution
 from st_ops.model.identity import now
 from st_ops.model.status import Status
 from st_ops.model.waiting import Waiting
+from st_ops.store import hours
 from st_ops.store.database import Tx
 from st_ops.store.execution_rows import LIGHT, WHOLE, read, with_result
 from st_ops.store.plans import OneOf, plan_anew
 from st_ops.store.schema import PARENTLESS, READY, UNSUCCESSFUL, execution
+
+#: From this offset on it is worth asking how many executions each hour has.
+_FAR = 5_000
 
 #: Counting stops here: a page needs to know "many", not how many millions.
 COUNT_LIMIT = 10_000
@@ -107,6 +111,13 @@ def _page(
         return ordered.limit(limit).offset(offset).subquery()
 
     statuses = list(dict.fromkeys(wanted.status))
+    if offset >= _FAR and wanted == ExecutionFilter():
+        start = hours.landing(tx, offset, newest_first=turned is desc)
+        far = select(*_ORDER)
+        if start.moment is not None:
+            moment = execution.c.created_at
+            far = far.where(moment < start.moment if turned is desc else moment >= start.moment)
+        return cut(far, limit, start.offset)
     if len(statuses) < 2:
         return cut(_narrow(tx, select(*_ORDER), wanted), limit, offset)
     # Each status is read from an index in the order of lists, and the database merges them.

@@ -20,6 +20,7 @@ class Space(IntEnum):
     SLOT = 1
     RATE = 2
     ORPHANS = 3
+    HOURS = 4
 
 
 _NUMBERS = (

@@ -14,6 +14,7 @@ from sqlalchemy import Table, bindparam, delete, or_, select, text
 
 from st_ops.model.events import InstanceStatus
 from st_ops.model.identity import first_id, now
+from st_ops.store import hours
 from st_ops.store.database import Tx
 from st_ops.store.parts import in_parts
 from st_ops.store.schema import (
@@ -93,6 +94,7 @@ def _trees(tx: Tx, roots: Sequence[str]) -> Iterator[list[str]]:
 
 def forget_executions(tx: Tx, ids: Sequence[str]) -> None:
     """Delete executions with their output, results, workflow logs, slots and artifacts' rows."""
+    hours.take_off(tx, ids)
     for table, column in _PARTS:
         _delete(tx, table, column, ids)
     _delete(tx, execution, execution.c.id, ids)

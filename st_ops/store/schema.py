@@ -173,6 +173,14 @@ execution = Table(
     Index("ix_execution_trace_id", "trace_id"),
 )
 
+#: How many executions were created in each hour (hours since 1970) that is over and was counted; no hour is left out.
+execution_hour = Table(
+    "execution_hour",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+)
+
 #: Concurrency: one row for each limited key of an unfinished execution; it goes when the execution ends.
 #: ``admitted`` rows of a key never exceed its limit (guarantee 7). Execution order: priority, then age.
 slot = Table(

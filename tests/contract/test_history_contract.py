@@ -18,7 +18,7 @@ from st_ops.model.events import TriggerInstance
 from st_ops.model.executions import Execution
 from st_ops.model.identity import now
 from st_ops.model.status import Status
-from st_ops.store import audit, events, executions, history
+from st_ops.store import audit, events, executions, history, hours, retention
 from st_ops.store.database import Database
 from st_ops.store.history import ExecutionFilter
 from tests.contract.stores import open_store
@@ -174,3 +174,64 @@ def test_the_benchmark_fills_a_store_of_today(store: Database) -> None:
         assert found
         assert all(entry.status in Status and not entry.limited and entry.result for entry in found)
         assert audit.find(tx, subject_id=found[0].id)
+
+
+def pages(store: Database, size: int, newest_first: bool) -> list[list[str]]:
+    found = []
+    for offset in range(0, 500, size):
+        with store.read() as tx:
+            page = history.find(tx, ExecutionFilter(), limit=size, offset=offset, newest_first=newest_first)
+        found.append([entry.id for entry in page])
+    return found
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_late_pages_are_found_by_the_hours_that_were_counted(
+    store: Database, newest_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = now()
+    # Some today, none for days, most of them days ago: several at the very end and the beginning of an hour.
+    edge = moment.replace(minute=0, second=0, microsecond=0) - timedelta(days=9)
+    moments = [moment - timedelta(minutes=n) for n in range(60)] + [
+        edge + timedelta(minutes=n) for n in range(240)
+    ]
+    moments += [edge + timedelta(hours=1, microseconds=n) for n in (-1, -1, 0, 0)]
+    made = [Execution(action="core.noop", runner="noop", created_at=at) for at in moments]
+    with store.write() as tx:
+        executions.insert_new(tx, made)
+    plain = pages(store, 7, newest_first)
+    assert sum(map(len, plain)) == len(made)
+    monkeypatch.setattr(history, "_FAR", 0)
+    assert pages(store, 7, newest_first) == plain
+
+    monkeypatch.setattr(hours, "_MOST_EXECUTIONS", 50)
+    rounds = 0
+    counted = 1
+    while counted:
+        with store.write() as tx:
+            counted = hours.count(tx)
+        rounds += 1
+        assert pages(store, 7, newest_first) == plain
+    assert rounds > 3
+    with store.read() as tx:
+        middle = hours.landing(tx, 150, newest_first=newest_first)
+    assert middle.moment is not None
+    assert middle.offset < 65
+
+    # What is forgotten is taken off: all of the oldest hour, one of another, and one that was not counted.
+    gone = [entry.id for entry in made[60:120]] + [made[200].id, made[0].id]
+    with store.write() as tx:
+        retention.forget_executions(tx, gone)
+    left = [identifier for page in plain for identifier in page if identifier not in gone]
+    assert [identifier for page in pages(store, 7, newest_first) for identifier in page] == left
+    with store.write() as tx:
+        assert hours.count(tx) == 0
+    assert [identifier for page in pages(store, 7, newest_first) for identifier in page] == left
+
+
+def test_nothing_is_counted_of_an_empty_store_and_of_hours_that_may_still_grow(store: Database) -> None:
+    with store.write() as tx:
+        assert hours.count(tx) == 0
+        executions.insert_new(tx, [Execution(action="core.noop", runner="noop")])
+        assert hours.count(tx) == 0
+        assert hours.landing(tx, 3, newest_first=True) == hours.Landing(None, 3)
