@@ -28,6 +28,8 @@ _LEASE_SECONDS = 60.0
 
 #: How long one batch may hold up a writer, in seconds: batches shrink and grow to meet this.
 _TARGET_SECONDS = 0.005
+#: The fewest rows of a batch: what it costs whatever it holds may be more than the above, and would be all there is.
+_LEAST = 10
 #: After each batch it rests this many times as long as the batch took, so that most of the time is the writers'.
 _REST = 4
 
@@ -78,7 +80,7 @@ class Pace:
         """A batch of ``rows`` took ``seconds``."""
         fitting = int(rows * _TARGET_SECONDS / max(seconds, 1e-6))
         # Upwards in steps: one batch that was quick by chance says little.
-        self.size = max(1, min(fitting, self.size * 2, self._most))
+        self.size = min(max(_LEAST, min(fitting, self.size * 2)), self._most)
 
 
 class Retention:

@@ -24,49 +24,54 @@ from st_ops.store.schema import execution, execution_hour
 HOUR = 3_600_000_000
 
 #: A transaction counts hours until it has seen so many executions, or hours.
-_MOST_EXECUTIONS, _MOST_HOURS = 20_000, 500
+_MOST_EXECUTIONS, _MOST_HOURS = 20_000, 200
 
 _COUNT = text("SELECT count(*) FROM execution WHERE created_at >= :start AND created_at < :end")
-_OLDEST = text("SELECT min(created_at) FROM execution")
-_BY_HOUR = (
+_FIRST = text("SELECT min(created_at) FROM execution WHERE created_at >= :start")
+#: An hour that does not come.
+_NEVER = 1 << 40
+_GONE = (
     select(literal_column(f"created_at / {HOUR}", BigInteger).label("hour"), func.count().label("number"))
     .where(execution.c.id.in_(bindparam("ids", expanding=True)))
     .group_by("hour")
+    .subquery("gone")
 )
 _TAKE_OFF = (
     update(execution_hour)
-    .where(execution_hour.c.hour == bindparam("b_hour"))
-    .values(count=execution_hour.c.count - bindparam("b_count"))
+    .where(execution_hour.c.hour == _GONE.c.hour)
+    .values(count=execution_hour.c.count - _GONE.c.number)
 )
 
 
 def count(tx: Tx) -> int:
-    """Count some hours that are over; answers how many (0: all are counted)."""
+    """Count some hours that are over; answers how many had executions (0: all are counted)."""
     locks.lock(tx, Space.HOURS, ["executions"])
-    oldest = tx.execute(_OLDEST).scalar_one_or_none()
-    if oldest is None:
-        return 0
-    tx.execute(delete(execution_hour).where(execution_hour.c.hour < oldest // HOUR))
+    oldest = _next(tx, 0)
+    tx.execute(delete(execution_hour).where(execution_hour.c.hour < oldest))
     last = tx.execute(select(func.max(execution_hour.c.hour))).scalar_one_or_none()
-    following = oldest // HOUR if last is None else last + 1
+    over = micros(now()) // HOUR - 1
     rows: list[dict[str, int]] = []
-    for hour in range(following, micros(now()) // HOUR - 1):
+    hour = oldest if last is None else _next(tx, last + 1)
+    while hour < over and len(rows) < _MOST_HOURS and sum(row["count"] for row in rows) < _MOST_EXECUTIONS:
         found = tx.execute(_COUNT, {"start": hour * HOUR, "end": (hour + 1) * HOUR}).scalar_one()
         rows.append({"hour": hour, "count": found})
-        if len(rows) >= _MOST_HOURS or sum(row["count"] for row in rows) >= _MOST_EXECUTIONS:
-            break
+        hour = _next(tx, hour + 1)
     if rows:
         tx.execute(insert(execution_hour), rows)
     return len(rows)
+
+
+def _next(tx: Tx, hour: int) -> int:
+    """The first hour, from this one on, that has executions; one far ahead when there is none."""
+    found: int | None = tx.execute(_FIRST, {"start": hour * HOUR}).scalar_one_or_none()
+    return _NEVER if found is None else found // HOUR
 
 
 def take_off(tx: Tx, ids: Sequence[str]) -> None:
     """These executions are about to be deleted, in this transaction."""
     locks.lock(tx, Space.HOURS, ["executions"])
     for some in in_parts(list(ids)):
-        gone = tx.execute(_BY_HOUR, {"ids": some}).all()
-        if gone:
-            tx.execute(_TAKE_OFF, [{"b_hour": row.hour, "b_count": row.number} for row in gone])
+        tx.execute(_TAKE_OFF, {"ids": some})
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ execution = Table(
     Index("ix_execution_trace_id", "trace_id"),
 )
 
-#: How many executions were created in each hour (hours since 1970) that is over and was counted; no hour is left out.
+#: How many executions were created in each hour (hours since 1970) that is over and was counted.
 execution_hour = Table(
     "execution_hour",
     metadata,

@@ -235,3 +235,15 @@ def test_nothing_is_counted_of_an_empty_store_and_of_hours_that_may_still_grow(s
         executions.insert_new(tx, [Execution(action="core.noop", runner="noop")])
         assert hours.count(tx) == 0
         assert hours.landing(tx, 3, newest_first=True) == hours.Landing(None, 3)
+
+
+def test_years_without_executions_cost_nothing(store: Database) -> None:
+    ages = [timedelta(days=365 * 20), timedelta(days=365 * 10), timedelta(days=365 * 10), timedelta()]
+    made = [Execution(action="core.noop", runner="noop", created_at=now() - age) for age in ages]
+    with store.write() as tx:
+        executions.insert_new(tx, made)
+        assert hours.count(tx) == 2
+        assert hours.count(tx) == 0
+        retention.forget_executions(tx, [entry.id for entry in made])
+        assert hours.count(tx) == 0
+        assert hours.landing(tx, 0, newest_first=False) == hours.Landing(None, 0)
